@@ -1,0 +1,1 @@
+//! What follows from what was said: logs, membership, directory, caseload. Pure, sans-IO.

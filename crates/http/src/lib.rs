@@ -1,0 +1,1 @@
+//! The HTTP face of the node's API. The only crate that knows axum.

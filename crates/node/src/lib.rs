@@ -1,0 +1,1 @@
+//! The daemon: driver, signer, keyring, schedule, notices, configuration.

@@ -1,0 +1,1 @@
+//! Disk: journal, index, keyring, blobs. The only crate that knows sled.
