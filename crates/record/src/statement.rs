@@ -1,0 +1,640 @@
+//! What one participant says to another about a case, and the receipt for it (protocol §6, referral.md §2).
+//!
+//! ```text
+//! Stmt   = [v, network_id, thread, msg_no, prev_own|null, seen_peer|null, from, epoch, to, clock, expires, kind,
+//!           handling, body, blobs]
+//! Signed = [Sign1(Stmt), approvals|null]         msg_id = BLAKE3("lapwing/1 msg", Stmt bytes)
+//! ```
+//!
+//! Sign, then seal: the recipient stands inside the signature, the sender only inside the ciphertext. Each side numbers
+//! and links its own messages and names the other's newest that it has seen: two cross-linked chains, a tamper-evident
+//! file of the case. None of it ever enters a log that anyone else holds.
+
+use crate::cbor::{self, Bytes, Cbor, DecodeError, Fault, encode};
+use crate::id::{Digest, HashOf, Kid, MsgId, NetworkId, Pid, ThreadId};
+use crate::identity::{Act, EpochKeys, check_text};
+use crate::membership::{Approval, ApprovalError};
+use crate::seal::MAX_PLAIN;
+use crate::sign::{Context, Detached, SecretKey, Sign1, SignatureError};
+use crate::{cbor_array, codes};
+
+/// Evidence items of one statement at most.
+pub const MAX_BLOBS: usize = 256;
+/// Assistance items of one referral at most.
+pub const MAX_ITEMS: u64 = 64;
+
+codes! {
+    /// An event of a referral's life that crosses the wire.
+    pub enum Kind {
+        /// The requester submits the pro forma.
+        0 "submit" => Submit,
+        /// The target's person has seen it.
+        1 "acknowledge" => Acknowledge,
+        /// The target asks; the clock stops.
+        2 "need_info" => NeedInfo,
+        /// The requester answers or adds.
+        3 "supplement" => Supplement,
+        /// The target decides on assistance items.
+        4 "decide" => Decide,
+        /// The requester takes the referral back.
+        5 "withdraw" => Withdraw,
+        /// The requester closes the case.
+        6 "close" => Close,
+        /// The requester hands over keys of evidence.
+        7 "blob_grant" => BlobGrant,
+        /// The target asks for evidence's keys.
+        8 "blob_request" => BlobRequest,
+    }
+}
+
+impl Kind {
+    /// Whether the one who opened the thread says this (else its counterpart).
+    pub const fn by_requester(self) -> bool {
+        matches!(self, Kind::Submit | Kind::Supplement | Kind::Withdraw | Kind::Close | Kind::BlobGrant)
+    }
+
+    /// The officers' act that it needs an approval for.
+    pub const fn act(self) -> Option<Act> {
+        match self {
+            Kind::Acknowledge => Some(Act::Acknowledge),
+            Kind::Decide => Some(Act::Decide),
+            _ => None,
+        }
+    }
+}
+
+codes! {
+    /// Traffic Light Protocol 2.0.
+    pub enum Tlp {
+        /// No limit.
+        0 "clear" => Clear,
+        /// The community.
+        1 "green" => Green,
+        /// The organisation and its clients, on a need-to-know basis.
+        2 "amber" => Amber,
+        /// The organisation only.
+        3 "amber+strict" => AmberStrict,
+        /// The named recipients only.
+        4 "red" => Red,
+    }
+}
+
+cbor_array! {
+    /// A piece of evidence, as the signed statement names it.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct BlobRef {
+        /// Its name in the manifest. Text from outside: never a path.
+        pub name: String,
+        /// Its media type.
+        pub media: String,
+        /// Plaintext bytes.
+        pub size: u64,
+        /// BLAKE3 of the plaintext.
+        pub b3_plain: Digest,
+        /// SHA-256 of the plaintext.
+        pub sha256_plain: Digest,
+        /// BLAKE3 of the ciphertext: its name on the network.
+        pub b3_cipher: Digest,
+        /// Salt of its key.
+        pub salt: Digest,
+    }
+}
+
+cbor_array! {
+    /// A statement.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct Stmt {
+        /// Format version, 1.
+        pub version: u64,
+        /// The federation.
+        pub network_id: NetworkId,
+        /// The case.
+        pub thread: ThreadId,
+        /// Number among the sender's own messages of the thread, from 0.
+        pub msg_no: u64,
+        /// The sender's message before.
+        pub prev_own: Option<MsgId>,
+        /// The newest of the other side's messages that the sender has.
+        pub seen_peer: Option<MsgId>,
+        /// The sender.
+        pub from: Pid,
+        /// The sender's epoch.
+        pub epoch: u64,
+        /// The recipient.
+        pub to: Pid,
+        /// The sender's milliseconds UTC.
+        pub clock: u64,
+        /// Milliseconds UTC after which delivery is given up, aloud.
+        pub expires: u64,
+        /// What it is.
+        pub kind: Kind,
+        /// How it may be handled.
+        pub handling: Tlp,
+        /// The content, by kind.
+        pub body: Bytes,
+        /// Evidence.
+        pub blobs: Vec<BlobRef>,
+    }
+}
+
+/// Never the content: logs print this.
+impl std::fmt::Debug for Stmt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Stmt({} {} #{})", self.thread.short(), self.kind, self.msg_no)
+    }
+}
+
+impl Stmt {
+    /// The statement's id.
+    pub fn id(&self) -> MsgId {
+        MsgId(HashOf::Msg.hash(&encode(self)))
+    }
+
+    /// What an officer signs for it.
+    pub fn approval(&self) -> Option<Approval> {
+        let act = self.kind.act()?;
+        let body_hash = Some(crate::entry::body_hash(&self.body));
+        let target = Bytes(self.thread.0.to_vec());
+        Some(Approval { pid: self.from, epoch: self.epoch, n: self.msg_no, act, target, body_hash })
+    }
+}
+
+cbor_array! {
+    /// A signed statement, as it lies inside a sealed message.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct SignedStmt {
+        /// By the sender's feed key.
+        pub sign1: Sign1,
+        /// By its officers, where the kind asks for it.
+        pub approvals: Option<Vec<Detached>>,
+    }
+}
+
+/// Why a statement is not one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StmtError {
+    /// The bytes do not decode.
+    #[error("statement: {0}")]
+    Decode(#[from] DecodeError),
+    /// A rule of form is broken.
+    #[error("statement: {0}")]
+    Form(#[from] Fault),
+    /// The sender's signature does not hold.
+    #[error("statement: {0}")]
+    Signature(#[from] SignatureError),
+    /// Officers' approvals are missing or do not hold.
+    #[error("statement: {0}")]
+    Approval(#[from] ApprovalError),
+    /// Meant for another network.
+    #[error("statement of another federation")]
+    OtherNetwork,
+}
+
+impl SignedStmt {
+    /// Signs a statement.
+    pub fn sign(stmt: &Stmt, key: &SecretKey, approvals: Option<Vec<Detached>>) -> Self {
+        SignedStmt { sign1: Sign1::sign(key, &stmt.network_id, Context::Msg, encode(stmt)), approvals }
+    }
+
+    /// Reads bytes. Nothing is verified yet: look at [`SignedStmt::claimed`] to learn whose keys to verify with.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        cbor::decode(bytes, MAX_PLAIN)
+    }
+
+    /// What it claims to say, before verification.
+    pub fn claimed(&self) -> Result<Stmt, StmtError> {
+        let stmt: Stmt = cbor::decode(&self.sign1.payload, MAX_PLAIN)?;
+        if stmt.version != 1 {
+            return Err(Fault::here("this program reads version 1").within("version").into());
+        }
+        if stmt.blobs.len() > MAX_BLOBS {
+            return Err(Fault::here("more than 256 items").within("blobs").into());
+        }
+        if (stmt.msg_no == 0) != stmt.prev_own.is_none() {
+            return Err(Fault::here("the first message, and only it, has no predecessor").within("prev_own").into());
+        }
+        for blob in &stmt.blobs {
+            check_text("blobs.name", &blob.name, 1, 255)?;
+            check_text("blobs.media", &blob.media, 1, 127)?;
+        }
+        Ok(stmt)
+    }
+
+    /// The statement, if the sender's feed key and (where needed) its officers signed it for this network.
+    pub fn open(&self, keys: &EpochKeys, network: &NetworkId) -> Result<VerifiedStmt, StmtError> {
+        let stmt = self.claimed()?;
+        if stmt.network_id != *network {
+            return Err(StmtError::OtherNetwork);
+        }
+        self.sign1.open(&keys.feed, network, Context::Msg)?;
+        match (stmt.approval(), &self.approvals) {
+            (Some(approval), Some(signatures)) => approval.check(signatures, keys, network)?,
+            (Some(approval), None) => {
+                return Err(ApprovalError::TooFew { have: 0, need: keys.needed(approval.act) }.into());
+            }
+            (None, Some(_)) => return Err(Fault::here("this kind carries none").within("approvals").into()),
+            (None, None) => {}
+        }
+        Ok(VerifiedStmt { id: stmt.id(), stmt, signed: encode(self) })
+    }
+}
+
+/// A statement whose signatures held.
+#[derive(Clone, Debug)]
+pub struct VerifiedStmt {
+    id: MsgId,
+    stmt: Stmt,
+    signed: Vec<u8>,
+}
+
+impl VerifiedStmt {
+    /// Its id.
+    pub fn id(&self) -> MsgId {
+        self.id
+    }
+    /// What it says.
+    pub fn stmt(&self) -> &Stmt {
+        &self.stmt
+    }
+    /// The bytes of the [`SignedStmt`].
+    pub fn signed_bytes(&self) -> &[u8] {
+        &self.signed
+    }
+}
+
+codes! {
+    /// What the receiving node did with a statement.
+    pub enum ReceiptStatus {
+        /// It is on the node's disk.
+        0 "stored" => Stored,
+    }
+}
+
+cbor_array! {
+    /// What the receiving node signs once a statement is durable (Plan, "Assist in cross-national investigations").
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Receipt {
+        /// The statement.
+        pub msg_id: MsgId,
+        /// Hash of the signed bytes that were stored.
+        pub hash: Digest,
+        /// Milliseconds UTC on the receiver's clock.
+        pub received: u64,
+        /// What was done.
+        pub status: ReceiptStatus,
+        /// The receiver.
+        pub by: Pid,
+        /// The receiver's epoch.
+        pub epoch: u64,
+    }
+}
+
+/// The hash of a signed statement that its receipt names.
+pub fn signed_hash(signed: &[u8]) -> Digest {
+    crate::entry::body_hash(signed)
+}
+
+impl Receipt {
+    /// Signs with the receiver's feed key.
+    pub fn sign(&self, key: &SecretKey, network: &NetworkId) -> Sign1 {
+        Sign1::sign(key, network, Context::Receipt, encode(self))
+    }
+
+    /// Reads what a receipt claims.
+    pub fn claimed(sign1: &Sign1) -> Result<Receipt, DecodeError> {
+        cbor::decode(&sign1.payload, 1024)
+    }
+
+    /// Reads and verifies a receipt.
+    pub fn open(sign1: &Sign1, keys: &EpochKeys, network: &NetworkId) -> Result<Receipt, StmtError> {
+        Ok(cbor::decode(sign1.open(&keys.feed, network, Context::Receipt)?, 1024)?)
+    }
+}
+
+cbor_array! {
+    /// "I cannot open this": the receiver lost or retired the key. The sender takes the new key from the log.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Nack {
+        /// Hash of the sealed bytes.
+        pub sealed: Digest,
+        /// The receiver's key in force.
+        pub current: Option<Kid>,
+        /// The receiver.
+        pub by: Pid,
+        /// The receiver's epoch.
+        pub epoch: u64,
+    }
+}
+
+codes! {
+    /// Why a message was not taken, in answer to its delivery.
+    pub enum Refusal {
+        /// The receiver cannot store now; try later.
+        0 "try_later" => TryLater,
+        /// The sender is not in full standing here (yet).
+        1 "sender_standing" => SenderStanding,
+        /// Not meant for this node.
+        2 "not_mine" => NotMine,
+        /// Its signatures do not hold.
+        3 "invalid" => Invalid,
+        /// An earlier message of the thread is missing here.
+        4 "gap" => Gap,
+        /// Not allowed at this point of the case's life, or not by this signer.
+        5 "not_now" => NotNow,
+    }
+}
+
+impl Refusal {
+    /// Whether the same bytes may be taken later.
+    pub const fn may_pass_later(self) -> bool {
+        matches!(self, Refusal::TryLater | Refusal::SenderStanding | Refusal::Gap)
+    }
+}
+
+/// The answer to a delivered message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// Durable at the receiver.
+    Receipt(Sign1),
+    /// Cannot be opened there.
+    Nack(Sign1),
+    /// Not taken.
+    Refused(Refusal, String),
+}
+
+impl Cbor for Delivered {
+    fn to_value(&self) -> cbor::Value {
+        match self {
+            Delivered::Receipt(s) => (0u64, s.clone()).to_value(),
+            Delivered::Nack(s) => (1u64, s.clone()).to_value(),
+            Delivered::Refused(why, text) => (2u64, (*why, text.clone())).to_value(),
+        }
+    }
+    fn from_value(value: cbor::Value) -> Result<Self, Fault> {
+        let [kind, what]: [cbor::Value; 2] = cbor::array_of(value, 2)?.try_into().expect("length checked");
+        Ok(match u64::from_value(kind)? {
+            0 => Delivered::Receipt(Cbor::from_value(what)?),
+            1 => Delivered::Nack(Cbor::from_value(what)?),
+            2 => {
+                let (why, text) = Cbor::from_value(what)?;
+                Delivered::Refused(why, text)
+            }
+            other => return Err(Fault::here(format!("{other} is no kind of answer"))),
+        })
+    }
+}
+
+codes! {
+    /// Confidentiality that the target assures (referral.md C).
+    pub enum Assurance {
+        /// As requested.
+        0 "assured" => Assured,
+        /// As far as a named law allows.
+        1 "assured_subject_to" => AssuredSubjectTo,
+        /// Not possible.
+        2 "not_possible" => NotPossible,
+        /// None was requested.
+        3 "not_requested" => NotRequested,
+    }
+}
+
+codes! {
+    /// What the target decides about one assistance item.
+    pub enum Decision {
+        /// It will be done.
+        0 "accept" => Accept,
+        /// Some of it will be done.
+        1 "accept_in_part" => AcceptInPart,
+        /// It will be done under conditions.
+        2 "accept_with_conditions" => AcceptWithConditions,
+        /// It will not be done.
+        3 "refuse" => Refuse,
+        /// Not decided until a date.
+        4 "defer" => Defer,
+    }
+}
+
+codes! {
+    /// Why an item is refused (referral.md §2).
+    pub enum Ground {
+        /// Another agency is competent.
+        0 "outside_competence" => OutsideCompetence,
+        /// The conduct is lawful here.
+        1 "conduct_not_covered_here" => ConductNotCovered,
+        /// Law or an international obligation forbids it.
+        2 "contrary_to_law_or_international_obligation" => ContraryToLaw,
+        /// Confidential or commercially sensitive.
+        3 "confidential_or_commercially_sensitive" => Confidential,
+        /// Sovereignty, security, public policy.
+        4 "sovereignty_security_public_policy" => Sovereignty,
+        /// Proceedings on the same facts are pending.
+        5 "proceedings_pending_same_facts" => ProceedingsPending,
+        /// A final decision exists.
+        6 "final_decision_exists" => FinalDecision,
+        /// Confidentiality is not assured.
+        7 "confidentiality_not_assured" => ConfidentialityNotAssured,
+        /// Not enough information, also after asking.
+        8 "insufficient_information" => InsufficientInformation,
+        /// An own investigation would suffer.
+        9 "prejudices_own_investigation" => PrejudicesInvestigation,
+        /// Too much work for the harm.
+        10 "disproportionate_burden_for_harm" => Disproportionate,
+        /// No resources now.
+        11 "resources_unavailable" => ResourcesUnavailable,
+        /// No reciprocity or arrangement.
+        12 "no_reciprocity_or_arrangement" => NoReciprocity,
+        /// The requester is suspended.
+        13 "participant_suspended" => ParticipantSuspended,
+        /// The same as another referral.
+        14 "duplicate_of" => DuplicateOf,
+        /// Reasons are withheld, explicitly.
+        15 "reasons_withheld" => ReasonsWithheld,
+    }
+}
+
+cbor_array! {
+    /// Body of `acknowledge`.
+    #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    pub struct Acknowledge {
+        /// The target's own reference.
+        pub own_reference: String,
+        /// Milliseconds UTC by which it expects to decide.
+        pub decision_by: Option<u64>,
+        /// Whether it takes the urgency as stated; null where none was stated.
+        pub urgency_accepted: Option<bool>,
+        /// Confidentiality.
+        pub assurance: Assurance,
+        /// The law that limits it, or a note.
+        pub note: Option<String>,
+    }
+}
+
+cbor_array! {
+    /// Body of `need_info` and `supplement`.
+    #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    pub struct Text {
+        /// Questions or answers.
+        pub text: String,
+    }
+}
+
+cbor_array! {
+    /// Body of `withdraw` and `close`.
+    #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    pub struct Ending {
+        /// Why; not owed.
+        pub note: Option<String>,
+    }
+}
+
+cbor_array! {
+    /// One decided item.
+    #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    pub struct ItemDecision {
+        /// The assistance item, from 0.
+        pub item: u64,
+        /// What is decided.
+        pub decision: Decision,
+        /// The ground of a refusal.
+        pub ground: Option<Ground>,
+        /// Milliseconds UTC until which it is deferred.
+        pub until: Option<u64>,
+        /// Conditions, the part accepted, the suggested agency: what the decision needs to be understood.
+        pub note: Option<String>,
+    }
+}
+
+cbor_array! {
+    /// Body of `decide`.
+    #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    pub struct Decide {
+        /// One or more items, ascending.
+        pub items: Vec<ItemDecision>,
+    }
+}
+
+impl Decide {
+    /// The rules of form.
+    pub fn check(&self) -> Result<(), Fault> {
+        if self.items.is_empty() || self.items.windows(2).any(|w| w[0].item >= w[1].item) {
+            return Err(Fault::here("one or more items, each once, ascending").within("items"));
+        }
+        for item in &self.items {
+            let at = |f: Fault| f.within(&format!("items.{}", item.item));
+            if (item.decision == Decision::Refuse) != item.ground.is_some() {
+                return Err(at(Fault::here("a refusal, and only a refusal, names its ground").within("ground")));
+            }
+            if (item.decision == Decision::Defer) != item.until.is_some() {
+                return Err(at(Fault::here("a deferral, and only a deferral, names its date").within("until")));
+            }
+            let needs_note = matches!(item.decision, Decision::AcceptInPart | Decision::AcceptWithConditions);
+            if needs_note && item.note.is_none() {
+                return Err(at(Fault::here("say which part, or which conditions").within("note")));
+            }
+            check_text("note", item.note.as_deref().unwrap_or(""), 0, 4000).map_err(at)?;
+        }
+        Ok(())
+    }
+}
+
+cbor_array! {
+    /// One key of a `blob_grant`.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct GrantedKey {
+        /// The blob, by its ciphertext.
+        pub b3_cipher: Digest,
+        /// Its key.
+        pub key: [u8; 32],
+    }
+}
+
+impl std::fmt::Debug for GrantedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "GrantedKey({})", self.b3_cipher.short())
+    }
+}
+
+cbor_array! {
+    /// Body of `blob_grant`.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct BlobGrant {
+        /// The keys.
+        pub keys: Vec<GrantedKey>,
+    }
+}
+
+cbor_array! {
+    /// Body of `blob_request`.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct BlobRequest {
+        /// The blobs, by their ciphertext.
+        pub blobs: Vec<Digest>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::testkit::TestAgency;
+
+    const NET: NetworkId = NetworkId([1; 32]);
+
+    fn stmt(from: &TestAgency, kind: Kind) -> Stmt {
+        Stmt {
+            version: 1,
+            network_id: NET,
+            thread: ThreadId([2; 32]),
+            msg_no: 0,
+            prev_own: None,
+            seen_peer: None,
+            from: from.pid(),
+            epoch: 0,
+            to: Pid([3; 32]),
+            clock: 1,
+            expires: 2,
+            kind,
+            handling: Tlp::AmberStrict,
+            body: Bytes(vec![1]),
+            blobs: vec![],
+        }
+    }
+
+    #[test]
+    fn a_statement_counts_when_its_sender_signed_it_for_this_network() {
+        let a = TestAgency::named("harbor");
+        let signed = SignedStmt::sign(&stmt(&a, Kind::Submit), &a.feed, None);
+        let back = SignedStmt::decode(&encode(&signed)).unwrap();
+        let verified = back.open(&a.inception.first, &NET).unwrap();
+        assert_eq!(verified.id(), stmt(&a, Kind::Submit).id());
+        assert_eq!(back.open(&a.inception.first, &NetworkId([9; 32])).unwrap_err(), StmtError::OtherNetwork);
+        let b = TestAgency::named("polder");
+        assert!(matches!(back.open(&b.inception.first, &NET), Err(StmtError::Signature(_))));
+    }
+
+    #[test]
+    fn an_acknowledgement_without_an_officer_is_refused() {
+        let a = TestAgency::named("harbor");
+        let s = stmt(&a, Kind::Acknowledge);
+        let bare = SignedStmt::sign(&s, &a.feed, None);
+        assert!(matches!(bare.open(&a.inception.first, &NET), Err(StmtError::Approval(_))));
+        let approval = s.approval().unwrap().sign(&a.officers[1], &NET);
+        SignedStmt::sign(&s, &a.feed, Some(vec![approval])).open(&a.inception.first, &NET).unwrap();
+        let other = Stmt { body: Bytes(vec![2]), ..s };
+        let moved = SignedStmt::sign(&other, &a.feed, Some(vec![approval]));
+        assert!(moved.open(&a.inception.first, &NET).is_err(), "approved another body");
+    }
+
+    #[test]
+    fn a_decision_needs_what_makes_it_understood() {
+        let item = ItemDecision { item: 0, decision: Decision::Accept, ground: None, until: None, note: None };
+        let check = |items| Decide { items }.check();
+        check(vec![item.clone()]).unwrap();
+        assert!(check(vec![]).is_err());
+        assert!(check(vec![item.clone(), item.clone()]).is_err());
+        assert!(check(vec![ItemDecision { decision: Decision::Refuse, ..item.clone() }]).is_err());
+        assert!(check(vec![ItemDecision { ground: Some(Ground::DuplicateOf), ..item.clone() }]).is_err());
+        assert!(check(vec![ItemDecision { decision: Decision::Defer, ..item.clone() }]).is_err());
+        assert!(check(vec![ItemDecision { decision: Decision::AcceptInPart, ..item }]).is_err());
+    }
+}
