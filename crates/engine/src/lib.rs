@@ -1,1 +1,28 @@
-//! What follows from what was said: logs, membership, directory, caseload. Pure, sans-IO.
+//! What follows from what was said: logs, membership, directory, caseload, duties.
+//!
+//! Separate because the rules of the Plan must be readable, testable and replayable without a network, a disk or a
+//! clock. It must never know any of those, nor a private key: callers pass the time, random bytes and what was verified.
+//!
+//! ```text
+//! engine     handle(input, now) → facts to commit, effects to perform afterwards
+//!  ├─ duties, propose, delivery, notify     what is due, asked, sent, told
+//!  ├─ federation                            everyone's logs and what follows from them
+//!  │    ├─ author, line                     one participant's logs
+//!  │    ├─ membership                       who takes part
+//!  │    └─ listing                          how to reach them
+//!  └─ case                                  one referral's life
+//! ```
+
+pub mod author;
+pub mod case;
+pub mod delivery;
+mod duties;
+pub mod engine;
+pub mod fact;
+pub mod federation;
+pub mod line;
+pub mod listing;
+pub mod membership;
+mod notify;
+pub mod propose;
+pub mod step;

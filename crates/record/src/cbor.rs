@@ -408,6 +408,34 @@ macro_rules! codes {
     };
 }
 
+/// An enum of records, each with its number: `[number, record]`.
+#[macro_export]
+macro_rules! cbor_tagged {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$vmeta:meta])* $no:literal => $variant:ident($ty:ty)),+ $(,)? }) => {
+        $(#[$meta])*
+        pub enum $name { $($(#[$vmeta])* $variant($ty)),+ }
+
+        impl $crate::cbor::Cbor for $name {
+            fn to_value(&self) -> $crate::cbor::Value {
+                let (no, value): (u64, _) = match self {
+                    $($name::$variant(record) => ($no, $crate::cbor::Cbor::to_value(record))),+
+                };
+                $crate::cbor::Value::Array(vec![$crate::cbor::Cbor::to_value(&no), value])
+            }
+            fn from_value(value: $crate::cbor::Value) -> Result<Self, $crate::cbor::Fault> {
+                let mut pair = $crate::cbor::array_of(value, 2)?.into_iter();
+                let no = <u64 as $crate::cbor::Cbor>::from_value(pair.next().expect("length checked"))?;
+                let value = pair.next().expect("length checked");
+                match no {
+                    $($no => $crate::cbor::Cbor::from_value(value).map($name::$variant)
+                        .map_err(|f: $crate::cbor::Fault| f.within(stringify!($variant))),)+
+                    other => Err($crate::cbor::Fault::here(format!("{other} is no kind of {}", stringify!($name)))),
+                }
+            }
+        }
+    };
+}
+
 /// Whether an unknown value keeps to the subset: no maps, floats, tags.
 pub fn plain(value: &Value) -> Result<(), Fault> {
     match value {

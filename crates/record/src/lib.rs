@@ -22,6 +22,7 @@ pub mod cbor;
 pub mod charter;
 pub mod directory;
 pub mod entry;
+pub mod form;
 pub mod id;
 pub mod identity;
 pub mod idlog;

@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn lengths_are_hidden_in_five_sizes() {
         let public = public_key(Suite::X25519, &[1; 32]);
-        let mut len = |n: usize| {
+        let len = |n: usize| {
             let sealed = seal(Suite::X25519, Pid([5; 32]), &public, &vec![7; n], &mut TestRng::new(1));
             sealed.map(|s| s.ct.len())
         };

@@ -10,13 +10,13 @@
 //! and links its own messages and names the other's newest that it has seen: two cross-linked chains, a tamper-evident
 //! file of the case. None of it ever enters a log that anyone else holds.
 
-use crate::cbor::{self, Bytes, Cbor, DecodeError, Fault, encode};
+use crate::cbor::{self, Bytes, DecodeError, Fault, encode};
 use crate::id::{Digest, HashOf, Kid, MsgId, NetworkId, Pid, ThreadId};
 use crate::identity::{Act, EpochKeys, check_text};
 use crate::membership::{Approval, ApprovalError};
 use crate::seal::MAX_PLAIN;
 use crate::sign::{Context, Detached, SecretKey, Sign1, SignatureError};
-use crate::{cbor_array, codes};
+use crate::{cbor_array, cbor_tagged, codes};
 
 /// Evidence items of one statement at most.
 pub const MAX_BLOBS: usize = 256;
@@ -351,36 +351,16 @@ impl Refusal {
     }
 }
 
-/// The answer to a delivered message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivered {
-    /// Durable at the receiver.
-    Receipt(Sign1),
-    /// Cannot be opened there.
-    Nack(Sign1),
-    /// Not taken.
-    Refused(Refusal, String),
-}
-
-impl Cbor for Delivered {
-    fn to_value(&self) -> cbor::Value {
-        match self {
-            Delivered::Receipt(s) => (0u64, s.clone()).to_value(),
-            Delivered::Nack(s) => (1u64, s.clone()).to_value(),
-            Delivered::Refused(why, text) => (2u64, (*why, text.clone())).to_value(),
-        }
-    }
-    fn from_value(value: cbor::Value) -> Result<Self, Fault> {
-        let [kind, what]: [cbor::Value; 2] = cbor::array_of(value, 2)?.try_into().expect("length checked");
-        Ok(match u64::from_value(kind)? {
-            0 => Delivered::Receipt(Cbor::from_value(what)?),
-            1 => Delivered::Nack(Cbor::from_value(what)?),
-            2 => {
-                let (why, text) = Cbor::from_value(what)?;
-                Delivered::Refused(why, text)
-            }
-            other => return Err(Fault::here(format!("{other} is no kind of answer"))),
-        })
+cbor_tagged! {
+    /// The answer to a delivered message.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Delivered {
+        /// Durable at the receiver.
+        0 => Receipt(Sign1),
+        /// Cannot be opened there.
+        1 => Nack(Sign1),
+        /// Not taken: the code, and words for people.
+        2 => Refused((Refusal, String)),
     }
 }
 

@@ -1,0 +1,543 @@
+//! One participant's logs as held here: chains, forks, and what is read from them (protocol §2, §3).
+//!
+//! ```text
+//! log 0:   a set of entries  ──IdLog::fold──▶  epochs, keys, left
+//! log 1/2: epoch 0  ●─●─●─●─●            stem: one chain
+//!                       └──▶ anchor of epoch 1; what stands after it in epoch 0 is disavowed
+//!          epoch 1        ●─●─┬●─●       fork: from the lowest forked place on, a set of statements
+//!                             └●
+//! ```
+//!
+//! Everything here is a function of the set of entries held. An entry that does not fit yet (a gap, an unknown epoch)
+//! is not kept: the one who sent it is asked for what comes before.
+
+use crate::line::{self, Line, Says};
+use crate::membership::{Item, Segment};
+use lapwing_record::entry::{Entry, EntryError, EntryType, LogKind};
+use lapwing_record::id::{Digest, EntryId, HashOf, NetworkId, Pid};
+use lapwing_record::idlog::IdLog;
+use lapwing_record::sign::Sign1;
+use rpds::VectorSync;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Forked entries kept of one log at most; beyond it, more of them are not news.
+pub const MAX_FORKED: usize = 1024;
+
+/// Where an entry landed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// New, and kept.
+    New,
+    /// New, and it contradicts what is held: the log is contested from `seq` on.
+    Forks {
+        /// The place.
+        seq: u64,
+    },
+    /// Already held.
+    Duplicate,
+    /// What comes before it is missing here.
+    Gap {
+        /// The next place that can be filled.
+        want: u64,
+    },
+    /// Its epoch is not known here: log 0 must come first.
+    UnknownEpoch,
+    /// Not kept: the log is contested and full.
+    Full,
+    /// Not valid.
+    Invalid(String),
+}
+
+/// A contested stretch.
+#[derive(Clone, Debug)]
+pub struct Fork {
+    /// The lowest forked place.
+    pub seq: u64,
+    /// Two headers that contradict each other, lower id first.
+    pub proof: (Sign1, Sign1),
+    /// Every entry held at or after that place, on all branches.
+    pub lines: BTreeMap<EntryId, Line>,
+}
+
+/// One epoch of log 1 or 2.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// The entry that the epoch follows; none at the very beginning.
+    pub base: Option<(u64, EntryId)>,
+    /// The stem: entries in order, from the base on.
+    pub stem: VectorSync<Line>,
+    /// The contested stretch after it.
+    pub fork: Option<Arc<Fork>>,
+    /// Headers of the stem, to prove a fork with.
+    signed: VectorSync<Sign1>,
+}
+
+impl Chain {
+    fn new(base: Option<(u64, EntryId)>) -> Self {
+        Chain { base, stem: VectorSync::new_sync(), fork: None, signed: VectorSync::new_sync() }
+    }
+
+    /// The first place of the epoch.
+    pub fn first_seq(&self) -> u64 {
+        self.base.map_or(0, |(seq, _)| seq + 1)
+    }
+
+    /// The place after the stem.
+    pub fn next_seq(&self) -> u64 {
+        self.first_seq() + self.stem.len() as u64
+    }
+
+    /// The last entry of the stem, or the base.
+    pub fn tip(&self) -> Option<(u64, EntryId)> {
+        self.stem.last().map(|l| (l.seq, l.id)).or(self.base)
+    }
+
+    fn at(&self, seq: u64) -> Option<&Line> {
+        self.stem.get(usize::try_from(seq.checked_sub(self.first_seq())?).ok()?)
+    }
+
+    /// Whether the entry is held.
+    pub fn holds(&self, seq: u64, id: EntryId) -> bool {
+        self.at(seq).is_some_and(|l| l.id == id) || self.fork.as_ref().is_some_and(|f| f.lines.contains_key(&id))
+    }
+
+    /// Every line held, forked ones after the stem.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.stem.iter().chain(self.fork.iter().flat_map(|f| f.lines.values()))
+    }
+
+    fn place(&mut self, line: Line, sign1: &Sign1) -> Placed {
+        let (seq, id) = (line.seq, line.id);
+        if seq < self.first_seq() {
+            return Placed::Invalid("stands before the beginning of its epoch".into());
+        }
+        if self.holds(seq, id) {
+            return Placed::Duplicate;
+        }
+        if let Some(held) = self.at(seq) {
+            // two strict-valid entries at one place: the log is contested from here on
+            let index = usize::try_from(seq - self.first_seq()).expect("it is on the stem");
+            let other = (held.id, self.signed.get(index).expect("one header a line").clone());
+            self.fork_at(seq, other, (id, sign1.clone()));
+            let fork = Arc::make_mut(self.fork.as_mut().expect("just made"));
+            fork.lines.insert(id, line);
+            return Placed::Forks { seq };
+        }
+        if let Some(fork) = &mut self.fork {
+            if fork.lines.len() >= MAX_FORKED {
+                return Placed::Full;
+            }
+            Arc::make_mut(fork).lines.insert(id, line);
+            return Placed::New;
+        }
+        if seq > self.next_seq() || line.prev != self.tip().map(|(_, id)| id) {
+            // beyond the end, or grown on an entry that we do not have: its branch must come first
+            return Placed::Gap { want: if seq > self.next_seq() { self.next_seq() } else { self.first_seq() } };
+        }
+        self.stem.push_back_mut(line);
+        self.signed.push_back_mut(sign1.clone());
+        Placed::New
+    }
+
+    /// Cuts the stem at `seq` and makes what stood there part of the contested set.
+    fn fork_at(&mut self, seq: u64, a: (EntryId, Sign1), b: (EntryId, Sign1)) {
+        let keep = usize::try_from(seq - self.first_seq()).expect("on the stem");
+        let mut lines = self.fork.as_ref().map(|f| f.lines.clone()).unwrap_or_default();
+        while self.stem.len() > keep {
+            let line = self.stem.last().expect("longer than keep").clone();
+            self.stem.drop_last_mut();
+            self.signed.drop_last_mut();
+            lines.insert(line.id, line);
+        }
+        let proof = if a.0 < b.0 { (a.1, b.1) } else { (b.1, a.1) };
+        self.fork = Some(Arc::new(Fork { seq, proof, lines }));
+    }
+
+    /// Marks the chain contested from a proof alone.
+    fn prove(&mut self, seq: u64, proof: (Sign1, Sign1)) -> bool {
+        if seq < self.first_seq() || self.fork.as_ref().is_some_and(|f| f.seq <= seq) {
+            return false;
+        }
+        if seq < self.next_seq() {
+            let ids = [&proof.0, &proof.1].map(|s| EntryId(HashOf::Entry.hash(&s.payload)));
+            self.fork_at(seq, (ids[0], proof.0), (ids[1], proof.1));
+        } else {
+            let lines = self.fork.as_ref().map(|f| f.lines.clone()).unwrap_or_default();
+            self.fork = Some(Arc::new(Fork { seq, proof, lines }));
+        }
+        true
+    }
+}
+
+/// The head of one epoch of one log, as anti-entropy compares it (annex §8.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Head {
+    /// The log.
+    pub log: LogKind,
+    /// The epoch.
+    pub epoch: u64,
+    /// Places held: of log 0, entries held.
+    pub next: u64,
+    /// The last entry; of log 0 and of a contested log, a hash over all that is held there.
+    pub id: Digest,
+    /// Whether the log is contested.
+    pub contested: bool,
+}
+
+/// One participant's logs.
+#[derive(Clone, Debug)]
+pub struct Author {
+    /// The participant.
+    pub pid: Pid,
+    /// Log 0 as read.
+    pub id: IdLog,
+    id_entries: Arc<BTreeMap<EntryId, Entry>>,
+    /// Log 1 by epoch.
+    pub public: BTreeMap<u64, Chain>,
+    /// Log 2 by epoch.
+    pub agency: BTreeMap<u64, Chain>,
+}
+
+impl Author {
+    /// From a log 0 that was read before.
+    pub fn new(id: IdLog, entries: impl IntoIterator<Item = Entry>) -> Self {
+        let id_entries: BTreeMap<EntryId, Entry> = entries.into_iter().map(|e| (e.id(), e)).collect();
+        let mut author = Author {
+            pid: id.pid,
+            id,
+            id_entries: Arc::new(id_entries),
+            public: BTreeMap::new(),
+            agency: BTreeMap::new(),
+        };
+        author.open_epochs();
+        author
+    }
+
+    /// The entries of log 0.
+    pub fn id_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.id_entries.values()
+    }
+
+    /// Log 0 in order, without what stands on lost branches.
+    pub fn id_chain(&self) -> Vec<Entry> {
+        let mut chain = Vec::new();
+        let mut at = Some(self.id.head.1);
+        while let Some(entry) = at.and_then(|id| self.id_entries.get(&id)) {
+            chain.push(entry.clone());
+            at = entry.header().prev;
+        }
+        chain.reverse();
+        chain
+    }
+
+    /// The chains of log 1 or 2.
+    pub fn log(&self, log: LogKind) -> &BTreeMap<u64, Chain> {
+        if log == LogKind::Agy { &self.agency } else { &self.public }
+    }
+
+    fn log_mut(&mut self, log: LogKind) -> &mut BTreeMap<u64, Chain> {
+        if log == LogKind::Agy { &mut self.agency } else { &mut self.public }
+    }
+
+    /// The chain of the newest epoch.
+    pub fn newest(&self, log: LogKind) -> &Chain {
+        self.log(log).get(&self.id.epoch()).expect("every epoch has its chains")
+    }
+
+    /// Whether the newest epoch of either log is contested, or log 0 is.
+    pub fn contested(&self) -> bool {
+        self.id.trouble.is_some()
+            || [LogKind::Pub, LogKind::Agy].into_iter().any(|log| self.newest(log).fork.is_some())
+    }
+
+    /// Whether an entry of a critical type that this version does not know was read.
+    pub fn needs_upgrade(&self) -> bool {
+        self.public.values().flat_map(Chain::lines).any(|l| matches!(l.says, Says::Unknown { crit: true }))
+    }
+
+    /// Chains for epochs that log 0 has opened; a chain whose grant was displaced begins anew.
+    fn open_epochs(&mut self) {
+        for log in [LogKind::Pub, LogKind::Agy] {
+            let bases: Vec<Option<(u64, EntryId)>> =
+                self.id.epochs.iter().map(|e| e.grant.as_ref().and_then(|g| g.anchor(log))).collect();
+            let chains = self.log_mut(log);
+            chains.retain(|epoch, chain| bases.get(*epoch as usize) == Some(&chain.base));
+            for (epoch, base) in bases.into_iter().enumerate() {
+                chains.entry(epoch as u64).or_insert_with(|| Chain::new(base));
+            }
+        }
+    }
+
+    /// Takes an entry of log 0.
+    pub fn place_id(&mut self, entry: Entry, network: &NetworkId) -> Placed {
+        if self.id_entries.contains_key(&entry.id()) {
+            return Placed::Duplicate;
+        }
+        if entry.header().seq > self.id.head.0 + 1 {
+            return Placed::Gap { want: 0 };
+        }
+        let with = self.id_entries.values().chain([&entry]);
+        match IdLog::fold(self.pid, with, network) {
+            Ok(id) if id != self.id => {
+                let forks = id.trouble.filter(|t| Some(*t) != self.id.trouble);
+                self.id = id;
+                let seq = entry.header().seq;
+                Arc::make_mut(&mut self.id_entries).insert(entry.id(), entry);
+                self.open_epochs();
+                if forks.is_some() { Placed::Forks { seq } } else { Placed::New }
+            }
+            Ok(_) => Placed::Invalid("not a valid continuation of log 0".into()),
+            Err(e) => Placed::Invalid(e.to_string()),
+        }
+    }
+
+    /// Takes an entry of log 1 or 2: signature, form, place.
+    pub fn place(&mut self, entry: &Entry, network: &NetworkId) -> Placed {
+        let header = entry.header();
+        let Some(keys) = self.id.keys(header.epoch).cloned() else { return Placed::UnknownEpoch };
+        let chain = self.log_mut(header.log).get_mut(&header.epoch).expect("every epoch has its chains");
+        if chain.holds(header.seq, entry.id()) {
+            return Placed::Duplicate;
+        }
+        if let Err(e) = entry.clone().open(&[keys.feed], 1, network) {
+            return Placed::Invalid(e.to_string());
+        }
+        if entry.body().is_none() && header.log == LogKind::Pub && header.entry_type().is_some() {
+            return Placed::Invalid("its body is missing".into());
+        }
+        match line::read(entry, &keys, network) {
+            Ok(line) => chain.place(line, &entry.signatures()[0]),
+            Err(e) => Placed::Invalid(e.to_string()),
+        }
+    }
+
+    /// Takes a fork proof; true if it was news.
+    pub fn prove(&mut self, a: &Sign1, b: &Sign1, network: &NetworkId) -> Result<bool, EntryError> {
+        let (ea, eb) = (Entry::new(vec![a.clone()], None)?, Entry::new(vec![b.clone()], None)?);
+        let (ha, hb) = (ea.header().clone(), eb.header().clone());
+        let same_place = (ha.pid, ha.log, ha.epoch, ha.seq) == (hb.pid, hb.log, hb.epoch, hb.seq);
+        if !same_place || ha.pid != self.pid || ha.log == LogKind::Id || ea.id() >= eb.id() {
+            return Err(EntryError::Form("no proof: not two different entries of one author at one place"));
+        }
+        let Some(keys) = self.id.keys(ha.epoch).cloned() else { return Ok(false) };
+        ea.open(&[keys.feed], 1, network)?;
+        eb.open(&[keys.feed], 1, network)?;
+        let chain = self.log_mut(ha.log).get_mut(&ha.epoch).expect("every epoch has its chains");
+        Ok(chain.prove(ha.seq, (a.clone(), b.clone())))
+    }
+
+    /// The heads of this author's logs in one plane (pub: logs 0 and 1; agy: log 2).
+    pub fn heads(&self, agency: bool) -> Vec<Head> {
+        let mut heads = Vec::new();
+        if !agency {
+            let ids: Vec<u8> = self.id_entries.keys().flat_map(|id| id.0).collect();
+            heads.push(Head {
+                log: LogKind::Id,
+                epoch: 0,
+                next: self.id_entries.len() as u64,
+                id: Digest(HashOf::Heads.hash(&ids)),
+                contested: self.id.trouble.is_some(),
+            });
+        }
+        let log = if agency { LogKind::Agy } else { LogKind::Pub };
+        for (epoch, chain) in self.log(log) {
+            if chain.stem.is_empty() && chain.fork.is_none() {
+                continue;
+            }
+            let tip = chain.tip().map_or([0; 32], |(_, id)| id.0);
+            let (id, next) = match &chain.fork {
+                None => (Digest(tip), chain.next_seq()),
+                Some(fork) => {
+                    let all: Vec<u8> = tip.into_iter().chain(fork.lines.keys().flat_map(|id| id.0)).collect();
+                    (Digest(HashOf::Heads.hash(&all)), chain.next_seq() + fork.lines.len() as u64)
+                }
+            };
+            heads.push(Head { log, epoch: *epoch, next, id, contested: chain.fork.is_some() });
+        }
+        heads
+    }
+
+    /// Log 1 (and the leave of log 0) as the membership fold reads it. `ready` says whether an entry's references are
+    /// here; those that wait are left out.
+    pub fn segments(&self, ready: &dyn Fn(&Line) -> bool) -> Vec<Segment> {
+        let mut out = Vec::new();
+        for (epoch, chain) in &self.public {
+            let anchored = self.anchored(*epoch, chain);
+            let items = |line: &Line| -> Vec<Item> {
+                let keep = anchored.as_ref().is_none_or(|a| a.contains(&line.id));
+                line.items().iter().map(|i| if keep { i.clone() } else { line::disavow(i) }).collect()
+            };
+            let stem = chain.stem.iter().filter(|l| ready(l)).flat_map(items);
+            out.push(Segment::Chain(stem.collect()));
+            let Some(fork) = &chain.fork else { continue };
+            // the branch that the next epoch anchors is a chain again; the others are a set of statements
+            let mut healed: Vec<&Line> = match &anchored {
+                Some(a) => fork.lines.values().filter(|l| a.contains(&l.id)).collect(),
+                None => Vec::new(),
+            };
+            healed.sort_by_key(|l| l.seq);
+            out.push(Segment::Chain(healed.iter().filter(|l| ready(l)).flat_map(|l| items(l)).collect()));
+            let rest = fork.lines.values().filter(|l| !healed.iter().any(|h| h.id == l.id) && ready(l));
+            out.push(Segment::Set(rest.flat_map(items).collect()));
+        }
+        if self.id.left.is_some() {
+            out.push(Segment::Chain(vec![Item::Leave]));
+        }
+        out
+    }
+
+    /// The entries of an epoch that the next one stands by; none while it is the newest.
+    fn anchored(&self, epoch: u64, chain: &Chain) -> Option<BTreeSet<EntryId>> {
+        let next = self.id.epochs.get(epoch as usize + 1)?.grant.as_ref()?;
+        let mut kept = BTreeSet::new();
+        let mut at = next.anchor(LogKind::Pub).map(|(_, id)| id);
+        if let Some(fork) = &chain.fork {
+            while let Some(line) = at.and_then(|id| fork.lines.get(&id)) {
+                kept.insert(line.id);
+                at = line.prev;
+            }
+        }
+        if let Some(end) = at.and_then(|id| chain.stem.iter().position(|l| l.id == id)) {
+            kept.extend(chain.stem.iter().take(end + 1).map(|l| l.id));
+        }
+        Some(kept)
+    }
+
+    /// Whether appending to log 1 only extends what [`Author::segments`] returned before.
+    pub fn plain(&self) -> bool {
+        self.public.len() == 1 && self.public.values().all(|c| c.fork.is_none()) && self.id.left.is_none()
+    }
+
+    /// The lines whose records count for the directory: stems only, in order of epoch and place. A contested stretch
+    /// is not folded (protocol §3), unless the next epoch anchors it.
+    pub fn listed(&self, log: LogKind) -> impl Iterator<Item = &Line> {
+        self.log(log).values().flat_map(|chain| chain.stem.iter())
+    }
+
+    /// The highest officers' counter used in the epoch.
+    pub fn last_number(&self, epoch: u64) -> u64 {
+        let lines = self.public.get(&epoch).into_iter().flat_map(Chain::lines);
+        lines.flat_map(|l| l.numbers().collect::<Vec<_>>()).max().unwrap_or(0)
+    }
+
+    /// Introductions found in log 1: the entry and the application.
+    pub fn introductions(&self) -> impl Iterator<Item = (&Line, &lapwing_record::membership::Application)> {
+        self.public.values().flat_map(Chain::lines).filter_map(|l| match &l.says {
+            Says::Introduce(a) => Some((l, &**a)),
+            _ => None,
+        })
+    }
+
+    /// The entry type's name, for people.
+    pub fn type_name(kind: u64) -> String {
+        EntryType::from_number(kind).map_or_else(|| format!("type {kind}"), |t| t.code().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use lapwing_record::cbor::encode;
+    use lapwing_record::membership::{Stance, Stances, Target, What};
+    use lapwing_record::testkit::TestAgency;
+
+    const NET: NetworkId = NetworkId([1; 32]);
+
+    fn noted(n: u8) -> Stances {
+        Stances { items: vec![Stance::by_node(What::Noted, Target::Participant(Pid([n; 32])))] }
+    }
+
+    fn author(a: &TestAgency) -> Author {
+        let first = a.first_entry(&NET);
+        Author::new(IdLog::fold(a.pid(), [&first], &NET).unwrap(), [first])
+    }
+
+    fn chain(a: &TestAgency, notes: &[u8]) -> Vec<Entry> {
+        let mut after = None;
+        let mut out = Vec::new();
+        for n in notes {
+            let entry = a.entry(&NET, after, EntryType::Stances, &noted(*n));
+            after = Some((entry.header().seq, entry.id()));
+            out.push(entry);
+        }
+        out
+    }
+
+    fn all(_: &Line) -> bool {
+        true
+    }
+
+    #[test]
+    fn entries_are_taken_in_order_and_gaps_say_what_they_want() {
+        let a = TestAgency::named("harbor");
+        let mut author = author(&a);
+        let entries = chain(&a, &[1, 2, 3]);
+        assert_eq!(author.place(&entries[1], &NET), Placed::Gap { want: 0 });
+        assert_eq!(author.place(&entries[0], &NET), Placed::New);
+        assert_eq!(author.place(&entries[0], &NET), Placed::Duplicate);
+        assert_eq!(author.place(&entries[2], &NET), Placed::Gap { want: 1 });
+        assert_eq!(author.place(&entries[1], &NET), Placed::New);
+        assert!(matches!(author.place(&TestAgency::named("x1").entry(&NET, None, EntryType::Stances, &noted(1)), &NET), Placed::Invalid(_)));
+    }
+
+    #[test]
+    fn a_fork_is_the_same_whatever_the_order_of_its_branches() {
+        let a = TestAgency::named("harbor");
+        let (one, two) = (chain(&a, &[1, 2, 3]), chain(&a, &[1, 4, 5]));
+        let orders: [Vec<&Entry>; 3] = [
+            one.iter().chain(&two[1..]).collect(),
+            two.iter().chain(&one[1..]).collect(),
+            vec![&one[0], &two[1], &one[1], &two[2], &one[2]],
+        ];
+        let mut seen = Vec::new();
+        for order in orders {
+            let mut author = author(&a);
+            for entry in order {
+                author.place(entry, &NET);
+            }
+            assert!(author.contested());
+            assert_eq!(author.newest(LogKind::Pub).fork.as_ref().unwrap().seq, 1);
+            seen.push((author.heads(false), author.segments(&all)));
+        }
+        assert_eq!(seen[0], seen[1]);
+        assert_eq!(seen[0], seen[2]);
+    }
+
+    #[test]
+    fn a_proof_alone_marks_a_log_and_a_false_one_does_not() {
+        let a = TestAgency::named("harbor");
+        let (one, two) = (chain(&a, &[1, 2]), chain(&a, &[1, 4]));
+        let mut author = author(&a);
+        let (mut x, mut y) = (one[1].clone(), two[1].clone());
+        if x.id() > y.id() {
+            std::mem::swap(&mut x, &mut y);
+        }
+        assert!(author.prove(&x.signatures()[0], &x.signatures()[0], &NET).is_err(), "the same entry twice");
+        assert!(author.prove(&one[0].signatures()[0], &one[1].signatures()[0], &NET).is_err(), "two places");
+        assert_eq!(author.prove(&x.signatures()[0], &y.signatures()[0], &NET), Ok(true));
+        assert!(author.contested());
+        assert_eq!(author.prove(&x.signatures()[0], &y.signatures()[0], &NET), Ok(false));
+    }
+
+    #[test]
+    fn a_grant_that_anchors_one_branch_heals_the_log() {
+        use lapwing_record::identity::{Anchor, GrantReason, KeyGrant};
+        let a = TestAgency::named("harbor");
+        let (one, two) = (chain(&a, &[1, 2, 3]), chain(&a, &[1, 4]));
+        let mut author = author(&a);
+        one.iter().chain(&two[1..]).for_each(|e| assert_ne!(author.place(e, &NET), Placed::Full));
+        let keys = lapwing_record::identity::EpochKeys { feed: TestAgency::key(9).public(), ..a.inception.first.clone() };
+        let anchors = vec![Anchor { log: LogKind::Pub, seq: 2, id: one[2].id() }];
+        let grant = KeyGrant { epoch: 1, keys, anchors, reason: GrantReason::ForkHeal };
+        let entry = a.id_entry(&NET, &a.first_entry(&NET), EntryType::KeyGrant, &grant);
+        assert_eq!(author.place_id(entry, &NET), Placed::New);
+        assert!(!author.contested());
+        let segments = author.segments(&all);
+        assert!(matches!(&segments[1], Segment::Chain(items) if items.len() == 2), "the anchored branch");
+        assert!(matches!(&segments[2], Segment::Set(items) if items.len() == 1), "the other one");
+        let next = a.signed(&NET, &TestAgency::key(9), 1, Some((2, one[2].id())), EntryType::Stances, encode(&noted(7)));
+        assert_eq!(author.place(&next, &NET), Placed::New);
+    }
+}

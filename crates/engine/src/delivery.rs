@@ -1,0 +1,388 @@
+//! Statements out and in: the durable outbox, receipts, and what is refused (protocol §6, "Delivery").
+//!
+//! ```text
+//! say ──commit──▶ queued ──▶ sent ──▶ stored (receipt)         hear ──commit──▶ receipt
+//!                   ▲          │
+//!                   └── tried ◀┘   5 s doubling to 6 h ±20 %, at once when the peer returns, never silently expired
+//! ```
+
+use crate::case::Open;
+use crate::engine::Engine;
+use crate::fact::{Fact, Heard, NoticeKind, Receipted, Said, Tried};
+use crate::federation::Federation;
+use crate::membership::Standing;
+use crate::step::{Answer, Effect, Event, Refused, ReplyTo, Saying, Step, locked_form};
+use lapwing_record::cbor::{Bytes, encode};
+use lapwing_record::id::{Digest, MsgId, Pid, ThreadId};
+use lapwing_record::identity::Class;
+use lapwing_record::locked;
+use lapwing_record::sign::Sign1;
+use lapwing_record::statement::{Delivered, Kind, Nack, Receipt, Refusal, Stmt, VerifiedStmt, signed_hash};
+use std::collections::BTreeSet;
+
+/// Milliseconds before the first retry.
+pub const RETRY_MIN_MS: u64 = 5_000;
+/// Milliseconds between retries at most.
+pub const RETRY_MAX_MS: u64 = 6 * 60 * 60 * 1000;
+/// Failed attempts after which people are told.
+const FAILING_AFTER: u64 = 4;
+
+impl Engine {
+    // -- out --------------------------------------------------------------------------------------------------------
+
+    pub(crate) fn say(&mut self, saying: Saying, now: u64, step: &mut Step) -> Result<Answer, Refused> {
+        self.may_sign()?;
+        let me = self.state.me;
+        if !self.state.federation.is_participant(&me) {
+            return Err(Refused::Standing("only participants in full standing exchange referrals".into()));
+        }
+        if !self.level_with(&saying.to) {
+            return Err(Refused::HeadUnchecked("cases with this participant have not been compared since the restore".into()));
+        }
+        let case = self.state.case(&saying.thread);
+        match (saying.kind, case) {
+            (Kind::Submit, Some(_)) => return Err(Refused::Conflict("this case is submitted already".into())),
+            (Kind::Submit, None) => self.may_address(&saying)?,
+            (_, None) => return Err(Refused::Unknown("no such case".into())),
+            (_, Some(case)) if case.peer(&me) != saying.to => {
+                return Err(Refused::Invalid("the case is with another participant".into()));
+            }
+            _ => {}
+        }
+        let stmt = self.draft_statement(&saying.thread, saying.to, saying.kind, now, &saying)?;
+        let open = Open::of(&stmt).map_err(|e| Refused::Invalid(e.to_string()))?;
+        let case = self.state.case(&saying.thread).cloned().unwrap_or_else(|| crate::case::Case::new(&open));
+        case.allows(&open).map_err(|(_, why)| Refused::Conflict(why))?;
+        if let Some(approval) = stmt.approval() {
+            let keys = self.state.my_id().current();
+            let signatures = saying.approvals.as_deref().unwrap_or_default();
+            approval.check(signatures, keys, self.state.federation.network()).map_err(|e| Refused::Approval(e.to_string()))?;
+        } else if saying.approvals.is_some() {
+            return Err(Refused::Invalid(format!("`{}` needs no approval", saying.kind)));
+        }
+        if encode(&stmt).len() > lapwing_record::seal::MAX_PLAIN - 4096 {
+            return Err(Refused::Invalid("the statement is too long for one message; put the bulk into evidence".into()));
+        }
+        let id = open.id;
+        let plain = zeroize::Zeroizing::new(locked_form(&stmt, &saying.approvals));
+        let locked = locked::lock(&saying.lock.key, saying.lock.nonce, &id.0, &plain);
+        self.commit(Fact::Said(Said { at: now, open, locked: Bytes(locked) }), step);
+        step.effects.push(Effect::Event(Event::Case(saying.thread)));
+        Ok(Answer::Said(id))
+    }
+
+    /// Whether a referral of this kind may be addressed to its target.
+    fn may_address(&self, saying: &Saying) -> Result<(), Refused> {
+        let federation = &self.state.federation;
+        if saying.to == self.state.me {
+            return Err(Refused::Invalid("a referral goes to another participant".into()));
+        }
+        let Some(inception) = federation.inception(&saying.to) else {
+            return Err(Refused::Unknown("no such participant".into()));
+        };
+        if !federation.is_participant(&saying.to) {
+            let standing = federation.standing(&saying.to).map_or("unknown", Standing::as_str);
+            return Err(Refused::Standing(format!("{} does not take part in full ({standing})", inception.short_name)));
+        }
+        let form = lapwing_record::form::Form::decode(&saying.body).map_err(|e| Refused::Invalid(e.to_string()))?;
+        use lapwing_record::form::ReferralKind;
+        let mine = self.state.my_id().inception.class;
+        let private_request = form.kind == Some(ReferralKind::PrivateAssistanceRequest);
+        if mine == Class::Private && form.kind != Some(ReferralKind::SpontaneousInformation) {
+            return Err(Refused::Standing("a private-sector participant sends spontaneous_information only".into()));
+        }
+        if inception.class == Class::Private && !private_request {
+            return Err(Refused::Invalid("a private-sector participant takes private_assistance_request only".into()));
+        }
+        if inception.class == Class::Observer {
+            return Err(Refused::Invalid("observers take no referrals".into()));
+        }
+        Ok(())
+    }
+
+    /// The statement that would be made now: officers approve exactly this one.
+    pub fn draft_statement(
+        &self,
+        thread: &ThreadId,
+        to: Pid,
+        kind: Kind,
+        now: u64,
+        saying: &Saying,
+    ) -> Result<Stmt, Refused> {
+        let me = self.state.me;
+        let case = self.state.case(thread);
+        let last = |pid: &Pid| case.and_then(|c| c.side(pid).last()).map(|t| t.open.id);
+        let none_theirs = case.is_none_or(|c| c.requester == me && c.answered.is_empty());
+        Ok(Stmt {
+            version: 1,
+            network_id: *self.state.federation.network(),
+            thread: *thread,
+            msg_no: case.map_or(0, |c| c.side(&me).len() as u64),
+            prev_own: last(&me),
+            seen_peer: if none_theirs { None } else { last(&to) },
+            from: me,
+            epoch: self.state.my_id().epoch(),
+            to,
+            clock: now,
+            expires: now.saturating_add(saying.ttl_ms),
+            kind,
+            handling: saying.handling,
+            body: Bytes(saying.body.clone()),
+            blobs: saying.blobs.clone(),
+        })
+    }
+
+    /// Starts what is due. Of each case only the oldest undelivered statement goes out: the other side takes them in order.
+    pub(crate) fn deliveries(&mut self, now: u64, step: &mut Step) {
+        let mut begun: BTreeSet<ThreadId> = BTreeSet::new();
+        let mut expired = Vec::new();
+        let mut due = Vec::new();
+        for (id, thread) in self.state.outbox.iter() {
+            let Some(case) = self.state.case(thread) else { continue };
+            let me = self.state.me;
+            let first = case.side(&me).iter().find(|t| t.delivery.as_ref().is_some_and(|d| d.receipt.is_none()));
+            let Some(told) = first.filter(|t| t.open.id == *id) else { continue };
+            let delivery = told.delivery.as_ref().expect("own statements have a delivery");
+            if delivery.failed || self.in_flight.contains(id) {
+                continue;
+            }
+            if now >= told.open.expires {
+                expired.push((*thread, *id));
+            } else if delivery.next.is_some_and(|at| at <= now) && begun.insert(*thread) {
+                due.push((*thread, *id, case.peer(&me)));
+            }
+        }
+        for (thread, id) in expired {
+            self.give_up(thread, id, "expired: it could not be delivered in time".into(), now, step);
+        }
+        for (thread, id, to) in due {
+            match held(&self.state.federation, &to, now) {
+                Some(why) => self.later(thread, id, why, now, step),
+                None => {
+                    self.in_flight.insert(id);
+                    step.effects.push(Effect::Deliver { thread, id, to });
+                }
+            }
+        }
+    }
+
+    pub(crate) fn tried(
+        &mut self,
+        thread: ThreadId,
+        id: MsgId,
+        outcome: Result<Delivered, String>,
+        now: u64,
+        step: &mut Step,
+    ) {
+        self.in_flight.remove(&id);
+        if self.state.outbox.get(&id).is_none() {
+            return;
+        }
+        match outcome {
+            Ok(Delivered::Receipt(sign1)) => match self.check_receipt(thread, id, &sign1) {
+                Ok(()) => {
+                    let receipt = Bytes(encode(&sign1));
+                    self.commit(Fact::Receipt(Receipted { at: now, thread, id, receipt }), step);
+                    step.effects.push(Effect::Event(Event::Case(thread)));
+                }
+                Err(why) => self.later(thread, id, why, now, step),
+            },
+            Ok(Delivered::Nack(sign1)) => {
+                let why = self.check_nack(thread, &sign1).unwrap_or_else(|why| why);
+                self.later(thread, id, why, now, step);
+            }
+            Ok(Delivered::Refused((refusal, text))) if refusal.may_pass_later() => {
+                self.later(thread, id, format!("{refusal}: {text}"), now, step);
+            }
+            Ok(Delivered::Refused((refusal, text))) => self.give_up(thread, id, format!("{refusal}: {text}"), now, step),
+            Err(why) => self.later(thread, id, why, now, step),
+        }
+    }
+
+    fn check_receipt(&self, thread: ThreadId, id: MsgId, sign1: &Sign1) -> Result<(), String> {
+        let peer = self.state.case(&thread).map(|c| c.peer(&self.state.me)).ok_or("no such case")?;
+        let author = self.state.federation.author(&peer).ok_or("its author is not known")?;
+        let claimed = Receipt::claimed(sign1).map_err(|e| format!("receipt: {e}"))?;
+        let keys = author.id.keys(claimed.epoch).ok_or("receipt of an epoch that is not known here")?;
+        let receipt =
+            Receipt::open(sign1, keys, self.state.federation.network()).map_err(|e| format!("receipt: {e}"))?;
+        if receipt.msg_id != id || receipt.by != peer {
+            return Err("the receipt is for something else".into());
+        }
+        Ok(())
+    }
+
+    fn check_nack(&self, thread: ThreadId, sign1: &Sign1) -> Result<String, String> {
+        let peer = self.state.case(&thread).map(|c| c.peer(&self.state.me)).ok_or("no such case")?;
+        let author = self.state.federation.author(&peer).ok_or("its author is not known")?;
+        let nack: Nack = lapwing_record::cbor::decode(&sign1.payload, 1024).map_err(|e| format!("nack: {e}"))?;
+        let keys = author.id.keys(nack.epoch).ok_or("nack of an epoch that is not known here")?;
+        let network = self.state.federation.network();
+        sign1.open(&keys.feed, network, lapwing_record::sign::Context::Nack).map_err(|e| format!("nack: {e}"))?;
+        Ok("the recipient could not open it: it is sealed again to the key in its log".into())
+    }
+
+    fn later(&mut self, thread: ThreadId, id: MsgId, why: String, now: u64, step: &mut Step) {
+        let tries = self.state.case(&thread).and_then(|c| c.find(&id)).and_then(|t| t.delivery.as_ref()).map_or(0, |d| d.tries);
+        let next = now + backoff(tries, self.config.seed ^ u64::from_le_bytes(id.0[..8].try_into().expect("8 of 32")));
+        self.commit(Fact::Tried(Tried { at: now, thread, id, why, next: Some(next) }), step);
+        step.effects.push(Effect::Event(Event::Case(thread)));
+        if tries + 1 == FAILING_AFTER {
+            let peer = self.state.case(&thread).map(|c| c.peer(&self.state.me));
+            self.notice(NoticeKind::DeliveryFailing, peer, Some(Digest(thread.0)), None, now, step);
+        }
+    }
+
+    fn give_up(&mut self, thread: ThreadId, id: MsgId, why: String, now: u64, step: &mut Step) {
+        self.commit(Fact::Tried(Tried { at: now, thread, id, why, next: None }), step);
+        step.effects.push(Effect::Event(Event::Case(thread)));
+        let peer = self.state.case(&thread).map(|c| c.peer(&self.state.me));
+        self.notice(NoticeKind::DeliveryFailing, peer, Some(Digest(id.0)), None, now, step);
+    }
+
+    /// A peer is back: what waits for it goes out at once.
+    pub(crate) fn retry_to(&mut self, peer: Pid, now: u64, step: &mut Step) {
+        let me = self.state.me;
+        let waiting: Vec<(ThreadId, MsgId)> = self
+            .state
+            .outbox
+            .iter()
+            .filter(|(id, _)| !self.in_flight.contains(*id))
+            .filter_map(|(id, thread)| {
+                let case = self.state.case(thread)?;
+                let delivery = case.find(id)?.delivery.as_ref()?;
+                (case.peer(&me) == peer && !delivery.failed && delivery.next.is_some_and(|n| n > now)).then_some((*thread, *id))
+            })
+            .collect();
+        for (thread, id) in waiting {
+            let why = "the recipient is connected again".to_owned();
+            self.commit(Fact::Tried(Tried { at: now, thread, id, why, next: Some(now) }), step);
+        }
+    }
+
+    pub(crate) fn next_delivery(&self, now: u64) -> Option<u64> {
+        let next = self.state.outbox.iter().filter(|(id, _)| !self.in_flight.contains(*id)).filter_map(|(id, thread)| {
+            let delivery = self.state.case(thread)?.find(id)?.delivery.as_ref()?;
+            if delivery.failed { None } else { delivery.next }
+        });
+        next.filter(|at| *at > now).min()
+    }
+
+    // -- in ---------------------------------------------------------------------------------------------------------
+
+    pub(crate) fn hear(&mut self, stmt: &VerifiedStmt, locked: Bytes, reply: ReplyTo, now: u64, step: &mut Step) {
+        match self.heard(stmt, locked, now, step) {
+            Ok(Heard { at, open, hash, epoch, .. }) => {
+                step.effects.push(Effect::GiveReceipt { thread: open.thread, id: open.id, hash, received: at, epoch, reply });
+            }
+            Err(Ok(receipt)) => step.effects.push(Effect::Reply(reply, Ok(Answer::Receipt(receipt)))),
+            Err(Err((refusal, why))) => step.effects.push(Effect::Reply(reply, Ok(Answer::Refused(refusal, why)))),
+        }
+    }
+
+    /// Makes a statement durable; a duplicate gives the stored receipt, anything else its refusal.
+    fn heard(
+        &mut self,
+        verified: &VerifiedStmt,
+        locked: Bytes,
+        now: u64,
+        step: &mut Step,
+    ) -> Result<Heard, Result<Bytes, (Refusal, String)>> {
+        let stmt = verified.stmt();
+        let refuse = |refusal, why: &str| Err(Err((refusal, why.to_owned())));
+        if stmt.to != self.state.me {
+            return refuse(Refusal::NotMine, "it is addressed to another participant");
+        }
+        let hash = signed_hash(verified.signed_bytes());
+        let existing = self.state.case(&stmt.thread).and_then(|c| c.find(&verified.id())).cloned();
+        if let Some(told) = existing {
+            return match told.receipt {
+                Some(receipt) => Err(Ok(receipt)),
+                // durable, but the receipt itself was not kept before a crash: the same one is signed again
+                None => Ok(Heard { at: told.at, open: told.open, hash, epoch: self.state.my_id().epoch(), locked }),
+            };
+        }
+        if !self.state.federation.is_participant(&stmt.from) {
+            return refuse(Refusal::SenderStanding, "the sender does not take part in full here");
+        }
+        if self.state.federation.author(&stmt.from).is_some_and(|a| a.contested()) {
+            return refuse(Refusal::SenderStanding, "the sender's log is contested here");
+        }
+        if !self.level_with(&stmt.from) {
+            return refuse(Refusal::TryLater, "this node was restored and compares its cases first");
+        }
+        let open = Open::of(stmt).map_err(|e| Err((Refusal::Invalid, e.to_string())))?;
+        if stmt.kind == Kind::Submit {
+            let form = lapwing_record::form::Form::decode(&stmt.body).map_err(|e| Err((Refusal::Invalid, e.to_string())))?;
+            if let Some(fault) = lapwing_record::form::check::check(&form).first() {
+                return Err(Err((Refusal::Invalid, format!("the pro forma is incomplete: {fault}"))));
+            }
+        }
+        let case = self.state.case(&stmt.thread).cloned().unwrap_or_else(|| crate::case::Case::new(&open));
+        case.allows(&open).map_err(Err)?;
+        let heard = Heard { at: now, open, hash, epoch: self.state.my_id().epoch(), locked };
+        self.commit(Fact::Heard(heard.clone()), step);
+        step.effects.push(Effect::Event(Event::Case(stmt.thread)));
+        if stmt.kind == Kind::Submit {
+            self.notice(NoticeKind::ReferralStored, Some(stmt.from), Some(Digest(stmt.thread.0)), None, now, step);
+        }
+        Ok(heard)
+    }
+
+    /// A statement of our own that the other side kept for us: it is ours again, and delivered.
+    pub(crate) fn recover(&mut self, verified: &VerifiedStmt, locked: Bytes, now: u64, step: &mut Step) {
+        let stmt = verified.stmt();
+        let known = self.state.case(&stmt.thread).is_some_and(|c| c.find(&verified.id()).is_some());
+        if stmt.from != self.state.me || known {
+            return;
+        }
+        let Ok(open) = Open::of(stmt) else { return };
+        let case = self.state.case(&stmt.thread).cloned().unwrap_or_else(|| crate::case::Case::new(&open));
+        let next = case.side(&stmt.from).len() as u64;
+        if open.msg_no == next && open.prev_own == case.side(&stmt.from).last().map(|t| t.open.id) {
+            self.commit(Fact::Recovered(Said { at: now, open, locked }), step);
+            step.effects.push(Effect::Event(Event::Case(stmt.thread)));
+        }
+    }
+}
+
+/// Why a statement to `to` is held back for now.
+fn held(federation: &Federation, to: &Pid, now: u64) -> Option<String> {
+    let standing = federation.standing(to);
+    if standing != Some(Standing::Participant) {
+        let standing = standing.map_or("unknown", Standing::as_str);
+        return Some(format!("held: the recipient does not take part in full ({standing})"));
+    }
+    if federation.author(to).is_some_and(|a| a.contested()) {
+        return Some("held: the recipient's log is contested".into());
+    }
+    if federation.listing(to).and_then(|l| l.kem_key(now)).is_none() {
+        return Some("held: the recipient has published no encryption key that is in force".into());
+    }
+    None
+}
+
+/// Milliseconds until the next attempt: 5 s doubling to 6 h, spread by ±20 %.
+pub fn backoff(tries: u64, seed: u64) -> u64 {
+    let base = RETRY_MIN_MS.saturating_mul(1 << tries.min(20)).min(RETRY_MAX_MS);
+    let spread = lapwing_record::id::HashOf::Msg.hash(&[seed.to_le_bytes(), tries.to_le_bytes()].concat());
+    let share = u64::from(u16::from_le_bytes([spread[0], spread[1]])); // 0..65535 stands for -20 % .. +20 %
+    base * 4 / 5 + base * 2 / 5 * share / 65_535
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_double_from_five_seconds_to_six_hours_within_a_fifth() {
+        for tries in 0..40 {
+            let base = RETRY_MIN_MS.saturating_mul(1 << tries.min(20)).min(RETRY_MAX_MS);
+            for seed in 0..50 {
+                let wait = backoff(tries, seed);
+                assert!(wait >= base * 4 / 5 && wait <= base * 6 / 5, "{tries} {seed} {wait}");
+            }
+        }
+        assert_ne!(backoff(3, 1), backoff(3, 2));
+    }
+}

@@ -1,0 +1,747 @@
+//! The engine: what follows from what was said, told or asked (architecture, "The two types that carry the house").
+//!
+//! ```text
+//!            ┌──────────────── handle(input, now) ────────────────┐
+//!  Input ──▶ │ decide: is it valid, due, allowed?                 │ ──▶ Step { facts, effects }
+//!            │   └─▶ apply(fact): the only thing that changes state│
+//!            └─────────────────────────────────────────────────────┘
+//!  replay:     apply(fact) for every fact of the journal = the live state
+//! ```
+//!
+//! Sans-IO: no clock but the `now` handed in, no key, no disk, no network. The driver commits a step's facts and only
+//! then performs its effects: *persist, then speak*. Whatever a crash leaves half done is found again by
+//! [`Engine::resume`]: reserved headers to be signed, statements to be delivered, people to be told.
+
+use crate::author::Placed;
+use crate::case::{Case, Delivery, Open, Told};
+use crate::fact::{self, Fact, Notice, NoticeKind};
+use crate::federation::{Changes, Federation};
+use crate::membership::Standing;
+use crate::step::{Answer, Command, Effect, Event, Input, Refused, Step};
+use lapwing_record::cbor::{Bytes, encode};
+use lapwing_record::charter::{CharterFile, DAY_MS};
+use lapwing_record::entry::{Draft, Entry, EntryType, LogKind};
+use lapwing_record::id::{Digest, EntryId, MsgId, Pid, ThreadId};
+use lapwing_record::idlog::{IdLog, check_application};
+use lapwing_record::membership::Application;
+use rpds::RedBlackTreeMapSync;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Applications kept in the inbox at most (annex §7.5).
+pub const MAX_APPLICATIONS: usize = 1000;
+/// Milliseconds that an application waits in the inbox.
+pub const APPLICATION_TTL_MS: u64 = 30 * DAY_MS;
+/// State digests remembered, to be confirmed by.
+const MAX_REACHED: usize = 4096;
+
+/// What the engine is told once, at start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whether the node clears by itself when a window has run (defaults: `[policy] auto_clear`).
+    pub auto_clear: bool,
+    /// A number drawn at random, for the spread of retries.
+    pub seed: u64,
+}
+
+/// Whether this node may sign, after a start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeadCheck {
+    /// It may.
+    Done,
+    /// It waits for peers to answer about its own heads.
+    Waiting {
+        /// Milliseconds UTC of the start.
+        since: u64,
+        /// What our own logs must reach before anything is signed: known from the high-water file of a restored copy.
+        must_reach: Vec<(LogKind, u64, EntryId)>,
+        /// Whether this is a restored or stale copy.
+        restored: bool,
+        /// Peers that answered, and whether we have all that they have of us.
+        answers: BTreeMap<Pid, bool>,
+    },
+}
+
+/// An application in the inbox.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    /// Milliseconds UTC.
+    pub at: u64,
+    /// What was submitted.
+    pub application: Arc<Application>,
+}
+
+/// A proposal and who has approved it.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// The proposal.
+    pub proposal: Arc<fact::Proposal>,
+    /// Approvals so far.
+    pub approvals: Vec<lapwing_record::sign::Detached>,
+}
+
+/// A notice and whether people were told.
+#[derive(Clone, Debug)]
+pub struct Noticed {
+    /// The notice.
+    pub notice: Notice,
+    /// When and by what people were told.
+    pub told: Option<(u64, String)>,
+    /// Attempts that failed: how many, and why the last did.
+    pub failures: (u64, Option<String>),
+}
+
+/// The state that follows from the journal. Cloning is cheap.
+#[derive(Clone)]
+pub struct State {
+    /// This node's participant.
+    pub me: Pid,
+    /// Everyone's logs.
+    pub federation: Federation,
+    /// Cases by thread.
+    pub cases: RedBlackTreeMapSync<ThreadId, Arc<Case>>,
+    /// Own statements without a receipt, and their case.
+    pub outbox: RedBlackTreeMapSync<MsgId, ThreadId>,
+    /// Own statements' locked content while it must still be delivered.
+    pub unsent: RedBlackTreeMapSync<MsgId, Bytes>,
+    /// Applications.
+    pub inbox: RedBlackTreeMapSync<Pid, Inbox>,
+    /// Proposals that wait for officers.
+    pub proposals: RedBlackTreeMapSync<Digest, Pending>,
+    /// What people must be, or were, told.
+    pub notices: RedBlackTreeMapSync<Digest, Noticed>,
+    /// Own headers that are reserved and not signed yet, in order.
+    pub reserved: Arc<Vec<fact::Reserved>>,
+    /// Who has signed for our objections.
+    pub acks: RedBlackTreeMapSync<EntryId, BTreeSet<Pid>>,
+    /// Evidence that is here.
+    pub blobs: RedBlackTreeMapSync<Digest, ThreadId>,
+    /// States that this node has passed through.
+    pub reached: Arc<BTreeSet<Digest>>,
+    /// Facts applied.
+    pub as_of: u64,
+}
+
+/// The engine of one node.
+pub struct Engine {
+    pub(crate) state: State,
+    pub(crate) config: Config,
+    pub(crate) head: HeadCheck,
+    pub(crate) started: u64,
+    pub(crate) clock_doubt: Option<String>,
+    pub(crate) connected: BTreeSet<Pid>,
+    pub(crate) in_flight: BTreeSet<MsgId>,
+    pub(crate) notified_at: BTreeMap<Digest, u64>,
+    /// After a restore: peers whose cases with us were compared.
+    pub(crate) level_with: Option<BTreeSet<Pid>>,
+}
+
+impl State {
+    fn new(me: Pid, federation: Federation) -> Self {
+        State {
+            me,
+            federation,
+            cases: RedBlackTreeMapSync::new_sync(),
+            outbox: RedBlackTreeMapSync::new_sync(),
+            unsent: RedBlackTreeMapSync::new_sync(),
+            inbox: RedBlackTreeMapSync::new_sync(),
+            proposals: RedBlackTreeMapSync::new_sync(),
+            notices: RedBlackTreeMapSync::new_sync(),
+            reserved: Arc::default(),
+            acks: RedBlackTreeMapSync::new_sync(),
+            blobs: RedBlackTreeMapSync::new_sync(),
+            reached: Arc::default(),
+            as_of: 0,
+        }
+    }
+
+    /// This node's own log 0.
+    pub fn my_id(&self) -> &IdLog {
+        &self.federation.author(&self.me).expect("the node hosts its own participant").id
+    }
+
+    /// Where this node's participant stands; none before it is introduced.
+    pub fn my_standing(&self) -> Option<Standing> {
+        self.federation.standing(&self.me)
+    }
+
+    /// Whether other agencies' checkpoints confirm the state here, so that what is signed may count (protocol §5).
+    pub fn confirmed(&self) -> bool {
+        if self.federation.founders().contains(&self.me) {
+            return true;
+        }
+        if !self.federation.is_participant(&self.me) {
+            return false;
+        }
+        // Itself not counted: with one other agency, that one's word is what there is to go by.
+        let others: Vec<Pid> = self.federation.full_agencies().into_iter().filter(|p| *p != self.me).collect();
+        let named = |pid: &&Pid| {
+            let checkpoint = self.federation.listing(pid).and_then(|l| l.checkpoint.as_ref());
+            checkpoint.is_some_and(|c| self.reached.contains(&c.record.state))
+        };
+        !others.is_empty() && others.iter().filter(named).count() >= crate::membership::quorum(others.len()).min(others.len())
+    }
+
+    /// The tip of our own log, reserved headers included.
+    pub fn tip(&self, log: LogKind) -> Option<(u64, EntryId)> {
+        let reserved = self.reserved.iter().rev().find(|r| r.header.log == log);
+        reserved.map(|r| (r.header.seq, r.header.id())).or_else(|| {
+            let author = self.federation.author(&self.me).expect("the node hosts its own participant");
+            author.newest(log).tip()
+        })
+    }
+
+    /// A case.
+    pub fn case(&self, thread: &ThreadId) -> Option<&Case> {
+        self.cases.get(thread).map(|c| &**c)
+    }
+
+    /// Changes the state by one fact: the only thing that does, live and at replay.
+    pub fn apply(&mut self, fact: &Fact) -> (Option<Placed>, Changes) {
+        self.as_of += 1;
+        let mut out = (None, Changes::default());
+        match fact {
+            Fact::Entry(kept) => out = self.keep(&kept.entry),
+            Fact::Reserved(r) => Arc::make_mut(&mut self.reserved).push(r.clone()),
+            Fact::Applied(a) => {
+                if let Some(pid) = a.application.id_log.first().map(|e| e.header().pid) {
+                    self.inbox.insert_mut(pid, Inbox { at: a.at, application: Arc::new(a.application.clone()) });
+                }
+            }
+            Fact::Proposed(p) => {
+                let id = crate::propose::approval(self.me, p).digest();
+                self.proposals.insert_mut(id, Pending { proposal: Arc::new(p.clone()), approvals: Vec::new() });
+            }
+            Fact::Approved(a) => {
+                if let Some(mut open) = self.proposals.get(&a.proposal).cloned() {
+                    open.approvals.push(a.by);
+                    self.proposals.insert_mut(a.proposal, open);
+                }
+            }
+            Fact::Concluded(c) => drop(self.proposals.remove_mut(&c.proposal)),
+            Fact::Said(s) => self.tell_own(s, None),
+            Fact::Recovered(s) => self.tell_own(s, Some(Bytes::default())),
+            Fact::Tried(t) => self.with_delivery(t.at, t.thread, &t.id, |d| {
+                d.tries += 1;
+                d.next = t.next;
+                d.why = Some(t.why.clone());
+                d.failed = t.next.is_none();
+            }),
+            Fact::Receipt(r) => {
+                self.outbox.remove_mut(&r.id);
+                self.unsent.remove_mut(&r.id);
+                self.with_delivery(r.at, r.thread, &r.id, |d| {
+                    d.next = None;
+                    d.why = None;
+                    d.failed = false;
+                    d.receipt = Some(r.receipt.clone());
+                });
+            }
+            Fact::Heard(h) => {
+                let told = Told { open: h.open.clone(), at: h.at, delivery: None, receipt: None };
+                self.tell(told);
+            }
+            Fact::GaveReceipt(r) => self.with_told(r.at, r.thread, &r.id, |t| t.receipt = Some(r.receipt.clone())),
+            Fact::Notice(n) => {
+                let told = Noticed { notice: n.clone(), told: None, failures: (0, None) };
+                self.notices.insert_mut(n.id(), told);
+            }
+            Fact::Notified(n) => {
+                if let Some(mut told) = self.notices.get(&n.notice).cloned() {
+                    match &n.failed {
+                        None => told.told = Some((n.at, n.by.clone())),
+                        Some(why) => told.failures = (told.failures.0 + 1, Some(why.clone())),
+                    }
+                    self.notices.insert_mut(n.notice, told);
+                }
+            }
+            Fact::Acked(a) => {
+                let mut by = self.acks.get(&a.entry).cloned().unwrap_or_default();
+                by.insert(a.by);
+                self.acks.insert_mut(a.entry, by);
+            }
+            Fact::BlobHere(b) => self.blobs.insert_mut(b.b3_cipher, b.thread),
+            Fact::HeadChecked(_) => {}
+        }
+        out
+    }
+
+    fn keep(&mut self, entry: &Entry) -> (Option<Placed>, Changes) {
+        let (placed, changes) = self.federation.place(entry);
+        if matches!(placed, Placed::New | Placed::Forks { .. }) {
+            if entry.header().pid == self.me {
+                let id = entry.id();
+                Arc::make_mut(&mut self.reserved).retain(|r| r.header.id() != id);
+            }
+            for pid in &changes.introduced {
+                self.inbox.remove_mut(pid);
+            }
+            if !changes.standings.is_empty() || changes.forked || self.reached.is_empty() {
+                self.reach();
+            }
+        }
+        (Some(placed), changes)
+    }
+
+    fn reach(&mut self) {
+        let digest = self.federation.state_digest();
+        let reached = Arc::make_mut(&mut self.reached);
+        if reached.len() >= MAX_REACHED {
+            reached.pop_first();
+        }
+        reached.insert(digest);
+    }
+
+    fn tell(&mut self, told: Told) {
+        let thread = told.open.thread;
+        let mut case = self.cases.get(&thread).map_or_else(|| Case::new(&told.open), |c| (**c).clone());
+        case.changed = told.at;
+        case.side_mut(&told.open.from).push(told);
+        self.cases.insert_mut(thread, Arc::new(case));
+    }
+
+    fn tell_own(&mut self, said: &fact::Said, receipt: Option<Bytes>) {
+        if receipt.is_none() {
+            self.outbox.insert_mut(said.open.id, said.open.thread);
+            self.unsent.insert_mut(said.open.id, said.locked.clone());
+        }
+        let next = receipt.is_none().then_some(said.at);
+        let delivery = Some(Delivery { tries: 0, next, receipt, why: None, failed: false });
+        self.tell(Told { open: said.open.clone(), at: said.at, delivery, receipt: None });
+    }
+
+    fn with_told(&mut self, at: u64, thread: ThreadId, id: &MsgId, change: impl FnOnce(&mut Told)) {
+        let Some(case) = self.cases.get(&thread) else { return };
+        let mut case = (**case).clone();
+        case.changed = at;
+        let told = case.asked.iter_mut().chain(case.answered.iter_mut()).find(|t| t.open.id == *id);
+        if let Some(told) = told {
+            change(told);
+        }
+        self.cases.insert_mut(thread, Arc::new(case));
+    }
+
+    fn with_delivery(&mut self, at: u64, thread: ThreadId, id: &MsgId, change: impl FnOnce(&mut Delivery)) {
+        self.with_told(at, thread, id, |t| {
+            if let Some(delivery) = &mut t.delivery {
+                change(delivery);
+            }
+        });
+    }
+}
+
+impl Engine {
+    /// An engine at the founding, hosting one participant. Then replay the journal through [`Engine::replay`].
+    pub fn new(charter: &CharterFile, own_id: IdLog, own_entries: Vec<Entry>, config: Config) -> Self {
+        let mut federation = Federation::found(charter);
+        let me = own_id.pid;
+        federation.host(own_id, own_entries);
+        let mut state = State::new(me, federation);
+        state.reach();
+        Engine {
+            state,
+            config,
+            head: HeadCheck::Done,
+            started: 0,
+            clock_doubt: None,
+            connected: BTreeSet::new(),
+            in_flight: BTreeSet::new(),
+            notified_at: BTreeMap::new(),
+            level_with: None,
+        }
+    }
+
+    /// Applies a fact of the journal.
+    pub fn replay(&mut self, fact: &Fact) {
+        let _ = self.state.apply(fact);
+    }
+
+    /// The state, to be published after a commit.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether this node may sign.
+    pub fn head(&self) -> &HeadCheck {
+        &self.head
+    }
+
+    /// Why automatic signing pauses because of the clock.
+    pub fn clock_doubt(&self) -> Option<&str> {
+        self.clock_doubt.as_deref()
+    }
+
+    /// After replay: what a crash left half done. `must_reach` and `restored` come from the high-water file.
+    pub fn resume(&mut self, now: u64, must_reach: Vec<(LogKind, u64, EntryId)>, restored: bool) -> Step {
+        self.started = now;
+        let mut step = Step::default();
+        let wrote_before = self.state.tip(LogKind::Pub).is_some();
+        if wrote_before || restored {
+            self.head = HeadCheck::Waiting { since: now, must_reach, restored, answers: BTreeMap::new() };
+        }
+        if restored {
+            self.level_with = Some(BTreeSet::new());
+        }
+        self.after(now, &mut step);
+        step
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, input: Input, now: u64) -> Step {
+        let mut step = Step::default();
+        match input {
+            Input::Entries { entries, reply } => {
+                let placed = entries.into_iter().map(|e| self.take_entry(e, now, &mut step)).collect();
+                if let Some(reply) = reply {
+                    step.effects.push(Effect::Reply(reply, Ok(Answer::Placed(placed))));
+                }
+            }
+            Input::Signed(entry) => self.take_own(entry, now, &mut step),
+            Input::Apply { application, reply } => {
+                let answer = self.take_application(*application, now, &mut step);
+                step.effects.push(Effect::Reply(reply, answer));
+            }
+            Input::Local { command, reply } => {
+                let answer = self.command(*command, now, &mut step);
+                step.effects.push(Effect::Reply(reply, answer));
+            }
+            Input::Heard { stmt, locked, reply } => self.hear(&stmt, locked, reply, now, &mut step),
+            Input::Returned { stmt, locked } => self.recover(&stmt, locked, now, &mut step),
+            Input::GaveReceipt { thread, id, receipt } => {
+                self.commit(Fact::GaveReceipt(fact::Receipted { at: now, thread, id, receipt }), &mut step);
+            }
+            Input::Tried { thread, id, outcome } => self.tried(thread, id, outcome, now, &mut step),
+            Input::PeerUp(pid) => {
+                self.connected.insert(pid);
+                self.retry_to(pid, now, &mut step);
+            }
+            Input::PeerDown(pid) => drop(self.connected.remove(&pid)),
+            Input::HeadAnswer { from, level } => {
+                if let HeadCheck::Waiting { answers, .. } = &mut self.head {
+                    answers.insert(from, level);
+                }
+            }
+            Input::ThreadsLevel(pid) => {
+                if let Some(level) = &mut self.level_with {
+                    level.insert(pid);
+                }
+            }
+            Input::Notified { notice, by, failed } => {
+                self.commit(Fact::Notified(fact::Notified { at: now, notice, by, failed }), &mut step);
+            }
+            Input::Acked { entry, by, ack } => {
+                if self.state.acks.get(&entry).is_none_or(|a| !a.contains(&by)) {
+                    self.commit(Fact::Acked(fact::Acked { at: now, entry, by, ack: *ack }), &mut step);
+                }
+            }
+            Input::BlobHere { thread, b3_cipher } => {
+                if self.state.blobs.get(&b3_cipher).is_none() {
+                    self.commit(Fact::BlobHere(fact::BlobHere { at: now, thread, b3_cipher }), &mut step);
+                    step.effects.push(Effect::Event(Event::Case(thread)));
+                }
+            }
+            Input::ClockDoubt(why) => self.clock_doubt = why,
+            Input::Wake => {}
+        }
+        self.after(now, &mut step);
+        step
+    }
+
+    /// Applies a fact and puts it into the step: the engine's only way to change its state.
+    pub(crate) fn commit(&mut self, fact: Fact, step: &mut Step) -> Changes {
+        let (_, changes) = self.state.apply(&fact);
+        step.facts.push(fact);
+        changes
+    }
+
+    /// What is due after any input.
+    fn after(&mut self, now: u64, step: &mut Step) {
+        self.check_head(now, step);
+        if self.may_sign().is_ok() {
+            self.sign_reserved(step);
+        }
+        self.duties(now, step);
+        self.deliveries(now, step);
+        self.notices(now, step);
+    }
+
+    // -- entries ----------------------------------------------------------------------------------------------------
+
+    fn take_entry(&mut self, entry: Entry, now: u64, step: &mut Step) -> Placed {
+        // place first: only what is kept becomes a fact (and applying is the same act at replay)
+        let before = self.state.as_of;
+        let fact = Fact::Entry(fact::Kept { at: now, entry });
+        let (placed, changes) = self.state.apply(&fact);
+        let placed = placed.expect("an entry fact is placed");
+        if !matches!(placed, Placed::New | Placed::Forks { .. }) {
+            self.state.as_of = before;
+            return placed;
+        }
+        let Fact::Entry(kept) = &fact else { unreachable!("made above") };
+        let entry = kept.entry.clone();
+        step.facts.push(fact);
+        self.tell_changes(&entry, &changes, now, step);
+        step.effects.push(Effect::Spread(Box::new(entry)));
+        placed
+    }
+
+    fn take_own(&mut self, entry: Entry, now: u64, step: &mut Step) {
+        let objects = matches!(entry.header().entry_type(), Some(EntryType::Stances));
+        let placed = self.take_entry(entry.clone(), now, step);
+        if placed == Placed::New && objects && self.holds_objection(&entry.id()) {
+            step.effects.push(Effect::Push(Box::new(entry)));
+        }
+    }
+
+    /// Whether our own entry holds an objection.
+    fn holds_objection(&self, id: &EntryId) -> bool {
+        use crate::membership::{Item, Word};
+        let author = self.state.federation.author(&self.state.me).expect("hosted");
+        let line = author.newest(LogKind::Pub).stem.last().filter(|l| l.id == *id);
+        line.is_some_and(|l| l.items().iter().any(|i| matches!(i, Item::Said { word: Word::Object { .. }, .. })))
+    }
+
+    fn tell_changes(&mut self, entry: &Entry, changes: &Changes, now: u64, step: &mut Step) {
+        let pid = entry.header().pid;
+        for change in &changes.standings {
+            step.effects.push(Effect::Event(Event::Standing(change.pid)));
+        }
+        if matches!(
+            entry.header().entry_type(),
+            Some(EntryType::Profile | EntryType::Contact | EntryType::NodeBinding | EntryType::KemKey | EntryType::AgencyContact)
+        ) {
+            step.effects.push(Effect::Event(Event::Directory(pid)));
+        }
+        let (me, me_counts) = (self.state.me, self.state.my_standing().is_some());
+        for newcomer in changes.introduced.iter().filter(|p| me_counts && **p != me) {
+            let until = Some(now + self.state.federation.params().window_ms);
+            self.notice(NoticeKind::Introduced, Some(*newcomer), None, until, now, step);
+        }
+        for (by, target) in changes.objections.iter().filter(|(by, _)| *by != me) {
+            let subject = match target {
+                crate::membership::Target::Participant(p) => Digest(p.0),
+                crate::membership::Target::Motion(m) => Digest(m.0),
+            };
+            self.notice(NoticeKind::Objection, Some(*by), Some(subject), None, now, step);
+        }
+        if entry.header().entry_type() == Some(EntryType::Motion) && pid != self.state.me {
+            self.notice(NoticeKind::AmendmentMoved, Some(pid), Some(Digest(entry.id().0)), None, now, step);
+        }
+        if changes.forked {
+            step.effects.push(Effect::Event(Event::Contested(pid)));
+            self.notice(NoticeKind::LogContested, Some(pid), None, None, now, step);
+        }
+    }
+
+    pub(crate) fn notice(
+        &mut self,
+        kind: NoticeKind,
+        about: Option<Pid>,
+        subject: Option<Digest>,
+        until: Option<u64>,
+        now: u64,
+        step: &mut Step,
+    ) {
+        let notice = Notice { at: now, kind, about, subject, until };
+        if self.state.notices.get(&notice.id()).is_none() {
+            self.commit(Fact::Notice(notice.clone()), step);
+            step.effects.push(Effect::Notify(Box::new(notice)));
+        }
+    }
+
+    fn take_application(&mut self, application: Application, now: u64, step: &mut Step) -> Result<Answer, Refused> {
+        let network = *self.state.federation.network();
+        let id = check_application(&application, &network).map_err(|e| Refused::Invalid(e.to_string()))?;
+        if id.inception.plan_text_hash != self.state.federation.charter().plan_text_hash {
+            return Err(Refused::Invalid("it endorses another text than this federation's".into()));
+        }
+        if !self.state.federation.is_full_agency(&self.state.me) {
+            return Err(Refused::Standing("only an agency in full standing takes applications".into()));
+        }
+        let known = self.state.federation.standing(&id.pid).is_some();
+        let same = self.state.inbox.get(&id.pid).is_some_and(|i| *i.application == application);
+        if !known && !same {
+            if self.state.inbox.size() >= MAX_APPLICATIONS {
+                return Err(Refused::Conflict("the inbox for applications is full; apply to another agency".into()));
+            }
+            self.commit(Fact::Applied(fact::Applied { at: now, application }), step);
+            step.effects.push(Effect::Event(Event::Application(id.pid)));
+        }
+        Ok(Answer::Applied(id.pid))
+    }
+
+    // -- own entries ------------------------------------------------------------------------------------------------
+
+    /// Whether this node may sign at all.
+    pub(crate) fn may_sign(&self) -> Result<(), Refused> {
+        match &self.head {
+            HeadCheck::Done => Ok(()),
+            HeadCheck::Waiting { restored: true, .. } => Err(Refused::HeadUnchecked(
+                "this is a restored or older copy; its own latest entries have not come back from the others yet".into(),
+            )),
+            HeadCheck::Waiting { .. } => {
+                Err(Refused::HeadUnchecked("it has just started and asks its peers for its own latest entries".into()))
+            }
+        }
+    }
+
+    /// Reserves an entry of our own: durable first, signed after the commit.
+    pub(crate) fn reserve(
+        &mut self,
+        kind: EntryType,
+        body: Vec<u8>,
+        refs: Vec<EntryId>,
+        now: u64,
+        step: &mut Step,
+    ) -> EntryId {
+        let log = kind.log();
+        let author = self.state.federation.author(&self.state.me).expect("hosted");
+        let last_clock = author.newest(log).stem.last().map_or(0, |l| l.clock);
+        let draft = Draft {
+            pid: self.state.me,
+            epoch: author.id.epoch(),
+            after: self.state.tip(log),
+            clock: now.max(last_clock),
+            kind,
+            refs,
+        };
+        let header = draft.header(&body);
+        let id = header.id();
+        self.commit(Fact::Reserved(fact::Reserved { header: header.clone(), body: Bytes(body.clone()) }), step);
+        step.effects.push(Effect::Sign(Box::new(header), Bytes(body)));
+        id
+    }
+
+    /// After a start, once it may sign: what was reserved before and is not signed.
+    fn sign_reserved(&mut self, step: &mut Step) {
+        if self.head == HeadCheck::Done && self.started != 0 {
+            self.started_signing(step);
+        }
+    }
+
+    fn started_signing(&mut self, step: &mut Step) {
+        let asked: BTreeSet<EntryId> = step
+            .effects
+            .iter()
+            .filter_map(|e| if let Effect::Sign(h, _) = e { Some(h.id()) } else { None })
+            .collect();
+        for r in self.state.reserved.iter().filter(|r| !asked.contains(&r.header.id())) {
+            step.effects.push(Effect::Sign(Box::new(r.header.clone()), r.body.clone()));
+        }
+    }
+
+    fn check_head(&mut self, now: u64, step: &mut Step) {
+        let HeadCheck::Waiting { since, must_reach, restored, answers } = &self.head else { return };
+        let author = self.state.federation.author(&self.state.me).expect("hosted");
+        let reached = must_reach.iter().all(|(log, seq, id)| {
+            let chains = author.log(*log).values();
+            chains.flat_map(crate::author::Chain::lines).any(|l| l.seq == *seq && l.id == *id)
+        });
+        let level = answers.values().all(|l| *l);
+        let known = self.state.federation.pids().filter(|p| *p != self.state.me && self.state.federation.is_participant(p)).count();
+        let enough = answers.len() >= known.min(3) && !answers.is_empty();
+        let waited = now >= since + HEAD_WAIT_MS;
+        let alone = answers.is_empty() && self.connected.is_empty();
+        let pass = reached && level && (enough || (waited && !answers.is_empty()) || (waited && alone && !restored) || (known == 0 && !restored));
+        if pass {
+            let fact = fact::HeadChecked { at: now, answers: answers.len() as u64, asserted: false };
+            self.head = HeadCheck::Done;
+            self.commit(Fact::HeadChecked(fact), step);
+        }
+    }
+
+    // -- commands ---------------------------------------------------------------------------------------------------
+
+    fn command(&mut self, command: Command, now: u64, step: &mut Step) -> Result<Answer, Refused> {
+        match command {
+            Command::Write { kind, body } => self.write(kind, body, now, step),
+            Command::Introduce(pid) => self.introduce(pid, now, step),
+            Command::Propose(ask) => self.propose(ask, now, step),
+            Command::Approve { proposal, by } => self.approve(proposal, by, now, step),
+            Command::IdEntry(entry) => self.id_entry(*entry, now, step),
+            Command::Say(saying) => self.say(*saying, now, step),
+            Command::AssertCurrent => {
+                if let HeadCheck::Waiting { answers, .. } = &self.head {
+                    let fact = fact::HeadChecked { at: now, answers: answers.len() as u64, asserted: true };
+                    self.head = HeadCheck::Done;
+                    self.level_with = None;
+                    self.commit(Fact::HeadChecked(fact), step);
+                }
+                Ok(Answer::Done)
+            }
+        }
+    }
+
+    fn write(&mut self, kind: EntryType, body: Vec<u8>, now: u64, step: &mut Step) -> Result<Answer, Refused> {
+        let own = [EntryType::Profile, EntryType::Contact, EntryType::NodeBinding, EntryType::KemKey, EntryType::AgencyContact];
+        if !own.contains(&kind) {
+            return Err(Refused::Invalid(format!("a {} entry is not written this way", kind.code())));
+        }
+        self.may_sign()?;
+        if body.len() > kind.limit() {
+            return Err(Refused::Invalid(format!("a {} record has at most {} bytes", kind.code(), kind.limit())));
+        }
+        if self.state.my_standing() == Some(Standing::Left) {
+            return Err(Refused::Standing("this participant has left".into()));
+        }
+        Ok(Answer::Entry(self.reserve(kind, body, Vec::new(), now, step)))
+    }
+
+    fn introduce(&mut self, pid: Pid, now: u64, step: &mut Step) -> Result<Answer, Refused> {
+        self.may_sign()?;
+        if !self.state.confirmed() {
+            return Err(Refused::Unconfirmed);
+        }
+        if !self.state.federation.is_full_agency(&self.state.me) {
+            return Err(Refused::Standing("only an agency in full standing introduces an applicant".into()));
+        }
+        if self.state.federation.standing(&pid).is_some() {
+            return Err(Refused::Conflict("it is introduced already".into()));
+        }
+        let inbox = self.state.inbox.get(&pid).cloned();
+        let inbox = inbox.ok_or_else(|| Refused::Unknown("no such application in the inbox".into()))?;
+        let body = encode(&*inbox.application);
+        Ok(Answer::Entry(self.reserve(EntryType::Introduce, body, Vec::new(), now, step)))
+    }
+
+    fn id_entry(&mut self, entry: Entry, now: u64, step: &mut Step) -> Result<Answer, Refused> {
+        if entry.header().pid != self.state.me || entry.header().log != LogKind::Id {
+            return Err(Refused::Invalid("not an entry of this participant's log 0".into()));
+        }
+        self.may_sign()?;
+        let id = entry.id();
+        match self.take_entry(entry, now, step) {
+            Placed::New | Placed::Duplicate => Ok(Answer::Entry(id)),
+            Placed::Invalid(why) => Err(Refused::Invalid(why)),
+            Placed::Gap { .. } => Err(Refused::Conflict("log 0 has gone on since this entry was prepared; prepare it anew".into())),
+            other => Err(Refused::Conflict(format!("log 0 does not take it: {other:?}"))),
+        }
+    }
+
+    /// Milliseconds UTC of the next thing that is due by itself; the driver wakes the engine then.
+    pub fn wake_at(&self, now: u64) -> Option<u64> {
+        let head = match &self.head {
+            HeadCheck::Waiting { since, .. } => Some((since + HEAD_WAIT_MS).max(now + 250)),
+            HeadCheck::Done => None,
+        };
+        [head, self.next_duty(now), self.next_delivery(now), self.next_notice(now)].into_iter().flatten().min()
+    }
+
+    /// Whether what is said to `peer` in cases may go on after a restore.
+    pub(crate) fn level_with(&self, peer: &Pid) -> bool {
+        self.level_with.as_ref().is_none_or(|l| l.contains(peer))
+    }
+
+    /// Whether cases with `peer` must still be compared, after a restore.
+    pub fn must_level_with(&self, peer: &Pid) -> bool {
+        !self.level_with(peer)
+    }
+
+    /// The open part of a verified statement, for the engine's own use and for those who hand statements in.
+    pub fn open_part(stmt: &lapwing_record::statement::Stmt) -> Result<Open, crate::case::OpenError> {
+        Open::of(stmt)
+    }
+}
+
+/// Milliseconds that a node waits after its start for peers to answer about its own heads.
+pub const HEAD_WAIT_MS: u64 = 5_000;

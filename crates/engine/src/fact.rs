@@ -1,0 +1,300 @@
+//! What the journal holds: facts, with the time that they used (protocol §6, "Journal, erasure, replay").
+//!
+//! The journal is truth. Replaying its facts through [`crate::engine::Engine::apply`] gives the live state, and needs no
+//! private key, no randomness and no clock. Content of cases is inside only as locked bytes.
+
+use crate::case::Open;
+use lapwing_record::cbor::{Bytes, encode};
+use lapwing_record::entry::{Entry, Header};
+use lapwing_record::id::{Digest, EntryId, MsgId, Pid, ThreadId};
+use lapwing_record::membership::{Application, Motion, Target};
+use lapwing_record::sign::{Detached, Sign1};
+use lapwing_record::{cbor_array, cbor_tagged, codes};
+
+cbor_array! {
+    /// An entry is kept, whoever wrote it.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Kept {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// The entry.
+        pub entry: Entry,
+    }
+}
+
+cbor_array! {
+    /// A header of our own that will be signed: durable first, never withdrawn (protocol §3, "Never fork yourself").
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Reserved {
+        /// The header, exactly as it will be signed.
+        pub header: Header,
+        /// Its body.
+        pub body: Bytes,
+    }
+}
+
+cbor_array! {
+    /// An application came in.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Applied {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// What was submitted.
+        pub application: Application,
+    }
+}
+
+cbor_array! {
+    /// Something that officers are asked to approve.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Proposal {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// The epoch whose officers are asked.
+        pub epoch: u64,
+        /// The counter that it uses up.
+        pub n: u64,
+        /// The act.
+        pub act: lapwing_record::identity::Act,
+        /// Of whom or what; none for a motion.
+        pub target: Option<Target>,
+        /// The motion proposed, approvals left out.
+        pub motion: Option<Motion>,
+        /// The reason of an objection, for agencies only.
+        pub reason: Option<String>,
+        /// Salt of the reason's entry.
+        pub salt: [u8; 16],
+    }
+}
+
+cbor_array! {
+    /// An officer approved a proposal.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Approved {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// The proposal: the digest of what officers sign.
+        pub proposal: Digest,
+        /// The signature.
+        pub by: Detached,
+    }
+}
+
+cbor_array! {
+    /// A proposal is done with: written, or dropped because something overtook it.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Concluded {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// The proposal.
+        pub proposal: Digest,
+        /// The entry written; none if dropped.
+        pub entry: Option<EntryId>,
+    }
+}
+
+cbor_array! {
+    /// A statement of our own, durable before it is signed and sealed.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Said {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// What decides.
+        pub open: Open,
+        /// The statement's bytes and its approvals, under the case key.
+        pub locked: Bytes,
+    }
+}
+
+cbor_array! {
+    /// A statement of the other side, durable before its receipt is given.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Heard {
+        /// Milliseconds UTC here: the receipt's time.
+        pub at: u64,
+        /// What decides.
+        pub open: Open,
+        /// Hash of the signed bytes, as the receipt names it.
+        pub hash: Digest,
+        /// Our epoch when it came: the receipt's.
+        pub epoch: u64,
+        /// The signed statement's bytes, under the case key.
+        pub locked: Bytes,
+    }
+}
+
+cbor_array! {
+    /// An attempt to deliver failed, or delivery is held or given up.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Tried {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// The case.
+        pub thread: ThreadId,
+        /// The statement.
+        pub id: MsgId,
+        /// Why.
+        pub why: String,
+        /// Milliseconds UTC of the next attempt; none = given up.
+        pub next: Option<u64>,
+    }
+}
+
+cbor_array! {
+    /// A receipt came home, or went out.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Receipted {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// The case.
+        pub thread: ThreadId,
+        /// The statement.
+        pub id: MsgId,
+        /// The receipt's bytes.
+        pub receipt: Bytes,
+    }
+}
+
+codes! {
+    /// What people are told of (defaults: Notify).
+    pub enum NoticeKind {
+        /// An applicant was introduced; one's own window runs.
+        0 "applicant_introduced" => Introduced,
+        /// One's own window ends within 72 hours.
+        1 "window_ends_72h" => WindowEnds72,
+        /// One's own window ends within 24 hours.
+        2 "window_ends_24h" => WindowEnds24,
+        /// An agency objects.
+        3 "objection" => Objection,
+        /// A referral was stored here.
+        4 "referral_stored" => ReferralStored,
+        /// A delivery keeps failing, or was given up.
+        5 "delivery_failing" => DeliveryFailing,
+        /// A log became contested.
+        6 "log_contested" => LogContested,
+        /// An amendment was moved.
+        7 "amendment_moved" => AmendmentMoved,
+    }
+}
+
+cbor_array! {
+    /// Something that people must be told.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Notice {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// What.
+        pub kind: NoticeKind,
+        /// The participant it is about, or the counterpart.
+        pub about: Option<Pid>,
+        /// The motion or case it is about.
+        pub subject: Option<Digest>,
+        /// Milliseconds UTC by which people may act; of windows, their end.
+        pub until: Option<u64>,
+    }
+}
+
+impl Notice {
+    /// Names a notice: the same event gives one notice only.
+    pub fn id(&self) -> Digest {
+        let what = (self.kind, self.about, self.subject);
+        Digest(lapwing_record::id::HashOf::Body.hash(&encode(&what)))
+    }
+}
+
+cbor_array! {
+    /// Telling people worked, or did not.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Notified {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// The notice.
+        pub notice: Digest,
+        /// Who was told: the command's first word, or `status`.
+        pub by: String,
+        /// Why it failed.
+        pub failed: Option<String>,
+    }
+}
+
+cbor_array! {
+    /// An agency signed that it holds our objection (protocol §4.7).
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Acked {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// The entry.
+        pub entry: EntryId,
+        /// Who holds it.
+        pub by: Pid,
+        /// Its signature.
+        pub ack: Sign1,
+    }
+}
+
+cbor_array! {
+    /// A piece of evidence is here, whole.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct BlobHere {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// The case.
+        pub thread: ThreadId,
+        /// The blob.
+        pub b3_cipher: Digest,
+    }
+}
+
+cbor_array! {
+    /// This node learned that it may sign, after a start (protocol §3, "Never fork yourself").
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct HeadChecked {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// Peers that answered about our heads.
+        pub answers: u64,
+        /// Whether an administrator asserted it instead.
+        pub asserted: bool,
+    }
+}
+
+cbor_tagged! {
+    /// One line of the journal.
+    #[derive(Clone, Debug, PartialEq)]
+    pub enum Fact {
+        /// An entry is kept.
+        0 => Entry(Kept),
+        /// A header of our own will be signed.
+        1 => Reserved(Reserved),
+        /// An application came in.
+        2 => Applied(Applied),
+        /// Officers are asked.
+        3 => Proposed(Proposal),
+        /// An officer approved.
+        4 => Approved(Approved),
+        /// A proposal is done with.
+        5 => Concluded(Concluded),
+        /// We say something in a case.
+        6 => Said(Said),
+        /// Delivery goes on later, or is given up.
+        7 => Tried(Tried),
+        /// A receipt came home.
+        8 => Receipt(Receipted),
+        /// The other side said something in a case.
+        9 => Heard(Heard),
+        /// We gave a receipt.
+        10 => GaveReceipt(Receipted),
+        /// People must be told.
+        11 => Notice(Notice),
+        /// Telling people.
+        12 => Notified(Notified),
+        /// An agency holds our objection.
+        13 => Acked(Acked),
+        /// Evidence is here.
+        14 => BlobHere(BlobHere),
+        /// We may sign again.
+        15 => HeadChecked(HeadChecked),
+        /// A statement of our own came back from the other side after a restore.
+        16 => Recovered(Said),
+    }
+}
