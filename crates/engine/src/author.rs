@@ -41,6 +41,8 @@ pub enum Placed {
         /// The next place that can be filled.
         want: u64,
     },
+    /// Its author was never introduced here.
+    UnknownAuthor,
     /// Its epoch is not known here: log 0 must come first.
     UnknownEpoch,
     /// Not kept: the log is contested and full.
@@ -247,8 +249,7 @@ impl Author {
 
     /// Whether the newest epoch of either log is contested, or log 0 is.
     pub fn contested(&self) -> bool {
-        self.id.trouble.is_some()
-            || [LogKind::Pub, LogKind::Agy].into_iter().any(|log| self.newest(log).fork.is_some())
+        self.id.trouble.is_some() || [LogKind::Pub, LogKind::Agy].into_iter().any(|log| self.newest(log).fork.is_some())
     }
 
     /// Whether an entry of a critical type that this version does not know was read.
@@ -479,7 +480,10 @@ mod tests {
         assert_eq!(author.place(&entries[0], &NET), Placed::Duplicate);
         assert_eq!(author.place(&entries[2], &NET), Placed::Gap { want: 1 });
         assert_eq!(author.place(&entries[1], &NET), Placed::New);
-        assert!(matches!(author.place(&TestAgency::named("x1").entry(&NET, None, EntryType::Stances, &noted(1)), &NET), Placed::Invalid(_)));
+        assert!(matches!(
+            author.place(&TestAgency::named("x1").entry(&NET, None, EntryType::Stances, &noted(1)), &NET),
+            Placed::Invalid(_)
+        ));
     }
 
     #[test]
@@ -528,7 +532,8 @@ mod tests {
         let (one, two) = (chain(&a, &[1, 2, 3]), chain(&a, &[1, 4]));
         let mut author = author(&a);
         one.iter().chain(&two[1..]).for_each(|e| assert_ne!(author.place(e, &NET), Placed::Full));
-        let keys = lapwing_record::identity::EpochKeys { feed: TestAgency::key(9).public(), ..a.inception.first.clone() };
+        let keys =
+            lapwing_record::identity::EpochKeys { feed: TestAgency::key(9).public(), ..a.inception.first.clone() };
         let anchors = vec![Anchor { log: LogKind::Pub, seq: 2, id: one[2].id() }];
         let grant = KeyGrant { epoch: 1, keys, anchors, reason: GrantReason::ForkHeal };
         let entry = a.id_entry(&NET, &a.first_entry(&NET), EntryType::KeyGrant, &grant);
@@ -537,7 +542,8 @@ mod tests {
         let segments = author.segments(&all);
         assert!(matches!(&segments[1], Segment::Chain(items) if items.len() == 2), "the anchored branch");
         assert!(matches!(&segments[2], Segment::Set(items) if items.len() == 1), "the other one");
-        let next = a.signed(&NET, &TestAgency::key(9), 1, Some((2, one[2].id())), EntryType::Stances, encode(&noted(7)));
+        let next =
+            a.signed(&NET, &TestAgency::key(9), 1, Some((2, one[2].id())), EntryType::Stances, encode(&noted(7)));
         assert_eq!(author.place(&next, &NET), Placed::New);
     }
 }

@@ -336,8 +336,7 @@ impl Case {
         if open.kind.by_requester() != by_requester || open.to != self.peer(&open.from) {
             return refuse("this side of the case does not say that");
         }
-        let (own, other) =
-            if by_requester { (&self.asked, &self.answered) } else { (&self.answered, &self.asked) };
+        let (own, other) = if by_requester { (&self.asked, &self.answered) } else { (&self.answered, &self.asked) };
         if open.msg_no != own.len() as u64 || open.prev_own != own.last().map(|t| t.open.id) {
             return Err((Refusal::Gap, format!("its sender's message {} is next here", own.len())));
         }
@@ -407,7 +406,8 @@ mod tests {
 
     fn open(case: &Case, kind: Kind, seen: usize) -> Open {
         let (from, to) = if kind.by_requester() { (ME, THEM) } else { (THEM, ME) };
-        let (own, other) = if kind.by_requester() { (&case.asked, &case.answered) } else { (&case.answered, &case.asked) };
+        let (own, other) =
+            if kind.by_requester() { (&case.asked, &case.answered) } else { (&case.answered, &case.asked) };
         let mut id = [0; 32];
         id[0] = u8::from(kind.by_requester());
         id[1] = own.len() as u8;
@@ -436,7 +436,14 @@ mod tests {
     }
 
     fn begun() -> Case {
-        let empty = Case { thread: ThreadId([3; 32]), requester: ME, target: THEM, asked: vec![], answered: vec![], changed: 0 };
+        let empty = Case {
+            thread: ThreadId([3; 32]),
+            requester: ME,
+            target: THEM,
+            asked: vec![],
+            answered: vec![],
+            changed: 0,
+        };
         let mut case = empty.clone();
         let submit = open(&empty, Kind::Submit, 0);
         case.allows(&submit).unwrap();

@@ -37,7 +37,9 @@ impl Engine {
             return Err(Refused::Standing("only participants in full standing exchange referrals".into()));
         }
         if !self.level_with(&saying.to) {
-            return Err(Refused::HeadUnchecked("cases with this participant have not been compared since the restore".into()));
+            return Err(Refused::HeadUnchecked(
+                "cases with this participant have not been compared since the restore".into(),
+            ));
         }
         let case = self.state.case(&saying.thread);
         match (saying.kind, case) {
@@ -56,12 +58,16 @@ impl Engine {
         if let Some(approval) = stmt.approval() {
             let keys = self.state.my_id().current();
             let signatures = saying.approvals.as_deref().unwrap_or_default();
-            approval.check(signatures, keys, self.state.federation.network()).map_err(|e| Refused::Approval(e.to_string()))?;
+            approval
+                .check(signatures, keys, self.state.federation.network())
+                .map_err(|e| Refused::Approval(e.to_string()))?;
         } else if saying.approvals.is_some() {
             return Err(Refused::Invalid(format!("`{}` needs no approval", saying.kind)));
         }
         if encode(&stmt).len() > lapwing_record::seal::MAX_PLAIN - 4096 {
-            return Err(Refused::Invalid("the statement is too long for one message; put the bulk into evidence".into()));
+            return Err(Refused::Invalid(
+                "the statement is too long for one message; put the bulk into evidence".into(),
+            ));
         }
         let id = open.id;
         let plain = zeroize::Zeroizing::new(locked_form(&stmt, &saying.approvals));
@@ -194,7 +200,9 @@ impl Engine {
             Ok(Delivered::Refused((refusal, text))) if refusal.may_pass_later() => {
                 self.later(thread, id, format!("{refusal}: {text}"), now, step);
             }
-            Ok(Delivered::Refused((refusal, text))) => self.give_up(thread, id, format!("{refusal}: {text}"), now, step),
+            Ok(Delivered::Refused((refusal, text))) => {
+                self.give_up(thread, id, format!("{refusal}: {text}"), now, step)
+            }
             Err(why) => self.later(thread, id, why, now, step),
         }
     }
@@ -223,7 +231,8 @@ impl Engine {
     }
 
     fn later(&mut self, thread: ThreadId, id: MsgId, why: String, now: u64, step: &mut Step) {
-        let tries = self.state.case(&thread).and_then(|c| c.find(&id)).and_then(|t| t.delivery.as_ref()).map_or(0, |d| d.tries);
+        let tries =
+            self.state.case(&thread).and_then(|c| c.find(&id)).and_then(|t| t.delivery.as_ref()).map_or(0, |d| d.tries);
         let next = now + backoff(tries, self.config.seed ^ u64::from_le_bytes(id.0[..8].try_into().expect("8 of 32")));
         self.commit(Fact::Tried(Tried { at: now, thread, id, why, next: Some(next) }), step);
         step.effects.push(Effect::Event(Event::Case(thread)));
@@ -251,7 +260,8 @@ impl Engine {
             .filter_map(|(id, thread)| {
                 let case = self.state.case(thread)?;
                 let delivery = case.find(id)?.delivery.as_ref()?;
-                (case.peer(&me) == peer && !delivery.failed && delivery.next.is_some_and(|n| n > now)).then_some((*thread, *id))
+                (case.peer(&me) == peer && !delivery.failed && delivery.next.is_some_and(|n| n > now))
+                    .then_some((*thread, *id))
             })
             .collect();
         for (thread, id) in waiting {
@@ -261,10 +271,11 @@ impl Engine {
     }
 
     pub(crate) fn next_delivery(&self, now: u64) -> Option<u64> {
-        let next = self.state.outbox.iter().filter(|(id, _)| !self.in_flight.contains(*id)).filter_map(|(id, thread)| {
-            let delivery = self.state.case(thread)?.find(id)?.delivery.as_ref()?;
-            if delivery.failed { None } else { delivery.next }
-        });
+        let next =
+            self.state.outbox.iter().filter(|(id, _)| !self.in_flight.contains(*id)).filter_map(|(id, thread)| {
+                let delivery = self.state.case(thread)?.find(id)?.delivery.as_ref()?;
+                if delivery.failed { None } else { delivery.next }
+            });
         next.filter(|at| *at > now).min()
     }
 
@@ -273,7 +284,14 @@ impl Engine {
     pub(crate) fn hear(&mut self, stmt: &VerifiedStmt, locked: Bytes, reply: ReplyTo, now: u64, step: &mut Step) {
         match self.heard(stmt, locked, now, step) {
             Ok(Heard { at, open, hash, epoch, .. }) => {
-                step.effects.push(Effect::GiveReceipt { thread: open.thread, id: open.id, hash, received: at, epoch, reply });
+                step.effects.push(Effect::GiveReceipt {
+                    thread: open.thread,
+                    id: open.id,
+                    hash,
+                    received: at,
+                    epoch,
+                    reply,
+                });
             }
             Err(Ok(receipt)) => step.effects.push(Effect::Reply(reply, Ok(Answer::Receipt(receipt)))),
             Err(Err((refusal, why))) => step.effects.push(Effect::Reply(reply, Ok(Answer::Refused(refusal, why)))),
@@ -313,7 +331,8 @@ impl Engine {
         }
         let open = Open::of(stmt).map_err(|e| Err((Refusal::Invalid, e.to_string())))?;
         if stmt.kind == Kind::Submit {
-            let form = lapwing_record::form::Form::decode(&stmt.body).map_err(|e| Err((Refusal::Invalid, e.to_string())))?;
+            let form =
+                lapwing_record::form::Form::decode(&stmt.body).map_err(|e| Err((Refusal::Invalid, e.to_string())))?;
             if let Some(fault) = lapwing_record::form::check::check(&form).first() {
                 return Err(Err((Refusal::Invalid, format!("the pro forma is incomplete: {fault}"))));
             }

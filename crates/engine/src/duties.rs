@@ -93,7 +93,8 @@ impl Engine {
         let Some(at) = noted.get(&target) else { return false };
         let params = self.state.federation.params();
         let lapsed = now > at + params.window_ms + params.grace_ms + 90 * DAY_MS;
-        let objects = self.state.federation.roster().ruling(self.state.me, target).is_some_and(|r| r.act == Act::Object);
+        let objects =
+            self.state.federation.roster().ruling(self.state.me, target).is_some_and(|r| r.act == Act::Object);
         self.config.auto_clear && !lapsed && !objects && now >= self.window_end(*at) && self.people_were_told(target)
     }
 
@@ -150,7 +151,8 @@ impl Engine {
             }
             let electors = roster.electors(*target);
             let mine = roster.decisive(self.state.me, *target);
-            let cleared = matches!(mine, crate::membership::Decisive::Clear | crate::membership::Decisive::Consent { .. });
+            let cleared =
+                matches!(mine, crate::membership::Decisive::Clear | crate::membership::Decisive::Consent { .. });
             if electors.len() < 4 || !cleared || !electors.contains(&self.state.me) {
                 continue;
             }
@@ -174,7 +176,8 @@ impl Engine {
                 for fork in forks {
                     let shown = |p: &ForkProof| p.a == fork.proof.0 && p.b == fork.proof.1;
                     let mine = federation.author(&self.state.me)?.listed(LogKind::Pub);
-                    let mut mine = mine.filter_map(|l| if let Says::ForkProof(p) = &l.says { Some(&**p) } else { None });
+                    let mut mine =
+                        mine.filter_map(|l| if let Says::ForkProof(p) = &l.says { Some(&**p) } else { None });
                     if !mine.any(shown) {
                         return Some(ForkProof { a: fork.proof.0.clone(), b: fork.proof.1.clone() });
                     }
@@ -218,7 +221,12 @@ impl Engine {
         };
         let ends = self.noted().into_iter().filter(|(t, _)| open(t)).flat_map(|(_, at)| {
             let end = self.window_end(at);
-            [end, at + params.window_ms + params.grace_ms, end.saturating_sub(72 * HOUR_MS), end.saturating_sub(24 * HOUR_MS)]
+            [
+                end,
+                at + params.window_ms + params.grace_ms,
+                end.saturating_sub(72 * HOUR_MS),
+                end.saturating_sub(24 * HOUR_MS),
+            ]
         });
         ends.filter(|at| *at > now).min()
     }

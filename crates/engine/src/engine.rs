@@ -13,7 +13,7 @@
 //! [`Engine::resume`]: reserved headers to be signed, statements to be delivered, people to be told.
 
 use crate::author::Placed;
-use crate::case::{Case, Delivery, Open, Told};
+use crate::case::{Case, Delivery, Told};
 use crate::fact::{self, Fact, Notice, NoticeKind};
 use crate::federation::{Changes, Federation};
 use crate::membership::Standing;
@@ -179,7 +179,8 @@ impl State {
             let checkpoint = self.federation.listing(pid).and_then(|l| l.checkpoint.as_ref());
             checkpoint.is_some_and(|c| self.reached.contains(&c.record.state))
         };
-        !others.is_empty() && others.iter().filter(named).count() >= crate::membership::quorum(others.len()).min(others.len())
+        !others.is_empty()
+            && others.iter().filter(named).count() >= crate::membership::quorum(others.len()).min(others.len())
     }
 
     /// The tip of our own log, reserved headers included.
@@ -356,6 +357,12 @@ impl Engine {
         let _ = self.state.apply(fact);
     }
 
+    /// Takes the state of another engine, made anew from the journal: what was decided since was never durable.
+    pub fn put_back(&mut self, journaled: Engine) {
+        self.state = journaled.state;
+        self.in_flight.clear();
+    }
+
     /// The state, to be published after a commit.
     pub fn state(&self) -> &State {
         &self.state
@@ -508,7 +515,13 @@ impl Engine {
         }
         if matches!(
             entry.header().entry_type(),
-            Some(EntryType::Profile | EntryType::Contact | EntryType::NodeBinding | EntryType::KemKey | EntryType::AgencyContact)
+            Some(
+                EntryType::Profile
+                    | EntryType::Contact
+                    | EntryType::NodeBinding
+                    | EntryType::KemKey
+                    | EntryType::AgencyContact
+            )
         ) {
             step.effects.push(Effect::Event(Event::Directory(pid)));
         }
@@ -577,7 +590,8 @@ impl Engine {
         match &self.head {
             HeadCheck::Done => Ok(()),
             HeadCheck::Waiting { restored: true, .. } => Err(Refused::HeadUnchecked(
-                "this is a restored or older copy; its own latest entries have not come back from the others yet".into(),
+                "this is a restored or older copy; its own latest entries have not come back from the others yet"
+                    .into(),
             )),
             HeadCheck::Waiting { .. } => {
                 Err(Refused::HeadUnchecked("it has just started and asks its peers for its own latest entries".into()))
@@ -620,11 +634,8 @@ impl Engine {
     }
 
     fn started_signing(&mut self, step: &mut Step) {
-        let asked: BTreeSet<EntryId> = step
-            .effects
-            .iter()
-            .filter_map(|e| if let Effect::Sign(h, _) = e { Some(h.id()) } else { None })
-            .collect();
+        let asked: BTreeSet<EntryId> =
+            step.effects.iter().filter_map(|e| if let Effect::Sign(h, _) = e { Some(h.id()) } else { None }).collect();
         for r in self.state.reserved.iter().filter(|r| !asked.contains(&r.header.id())) {
             step.effects.push(Effect::Sign(Box::new(r.header.clone()), r.body.clone()));
         }
@@ -638,11 +649,21 @@ impl Engine {
             chains.flat_map(crate::author::Chain::lines).any(|l| l.seq == *seq && l.id == *id)
         });
         let level = answers.values().all(|l| *l);
-        let known = self.state.federation.pids().filter(|p| *p != self.state.me && self.state.federation.is_participant(p)).count();
+        let known = self
+            .state
+            .federation
+            .pids()
+            .filter(|p| *p != self.state.me && self.state.federation.is_participant(p))
+            .count();
         let enough = answers.len() >= known.min(3) && !answers.is_empty();
         let waited = now >= since + HEAD_WAIT_MS;
         let alone = answers.is_empty() && self.connected.is_empty();
-        let pass = reached && level && (enough || (waited && !answers.is_empty()) || (waited && alone && !restored) || (known == 0 && !restored));
+        let pass = reached
+            && level
+            && (enough
+                || (waited && !answers.is_empty())
+                || (waited && alone && !restored)
+                || (known == 0 && !restored));
         if pass {
             let fact = fact::HeadChecked { at: now, answers: answers.len() as u64, asserted: false };
             self.head = HeadCheck::Done;
@@ -673,7 +694,13 @@ impl Engine {
     }
 
     fn write(&mut self, kind: EntryType, body: Vec<u8>, now: u64, step: &mut Step) -> Result<Answer, Refused> {
-        let own = [EntryType::Profile, EntryType::Contact, EntryType::NodeBinding, EntryType::KemKey, EntryType::AgencyContact];
+        let own = [
+            EntryType::Profile,
+            EntryType::Contact,
+            EntryType::NodeBinding,
+            EntryType::KemKey,
+            EntryType::AgencyContact,
+        ];
         if !own.contains(&kind) {
             return Err(Refused::Invalid(format!("a {} entry is not written this way", kind.code())));
         }
@@ -713,7 +740,9 @@ impl Engine {
         match self.take_entry(entry, now, step) {
             Placed::New | Placed::Duplicate => Ok(Answer::Entry(id)),
             Placed::Invalid(why) => Err(Refused::Invalid(why)),
-            Placed::Gap { .. } => Err(Refused::Conflict("log 0 has gone on since this entry was prepared; prepare it anew".into())),
+            Placed::Gap { .. } => {
+                Err(Refused::Conflict("log 0 has gone on since this entry was prepared; prepare it anew".into()))
+            }
             other => Err(Refused::Conflict(format!("log 0 does not take it: {other:?}"))),
         }
     }
@@ -732,14 +761,9 @@ impl Engine {
         self.level_with.as_ref().is_none_or(|l| l.contains(peer))
     }
 
-    /// Whether cases with `peer` must still be compared, after a restore.
-    pub fn must_level_with(&self, peer: &Pid) -> bool {
-        !self.level_with(peer)
-    }
-
-    /// The open part of a verified statement, for the engine's own use and for those who hand statements in.
-    pub fn open_part(stmt: &lapwing_record::statement::Stmt) -> Result<Open, crate::case::OpenError> {
-        Open::of(stmt)
+    /// After a restore: the participants whose cases with us were compared; none if there was no restore.
+    pub fn leveled(&self) -> Option<&BTreeSet<Pid>> {
+        self.level_with.as_ref()
     }
 }
 

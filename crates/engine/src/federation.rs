@@ -16,52 +16,17 @@ use crate::author::{Author, Head, Placed};
 use crate::line::{Line, Says};
 use crate::listing::Listing;
 use crate::membership::{Change, Class, Item, Roster, Standing, Target, Veto, Word};
-use lapwing_record::cbor::{Cbor, encode};
+use lapwing_record::cbor::encode;
 use lapwing_record::charter::{Charter, CharterFile, Params};
 use lapwing_record::entry::{Entry, LogKind};
 use lapwing_record::id::{Digest, EntryId, HashOf, NetworkId, Pid};
 use lapwing_record::identity::Inception;
 use lapwing_record::idlog::{IdLog, check_application};
 use lapwing_record::membership::{ForkProof, Motion};
+pub use lapwing_record::wire::Plane;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// The two planes of gossip and anti-entropy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Plane {
-    /// Logs 0 and 1: every participant.
-    Pub,
-    /// Log 2: agencies in full standing.
-    Agy,
-}
-
-impl Plane {
-    /// The plane that a log travels in.
-    pub const fn of(log: LogKind) -> Plane {
-        match log {
-            LogKind::Agy => Plane::Agy,
-            LogKind::Id | LogKind::Pub => Plane::Pub,
-        }
-    }
-
-    /// On the wire.
-    pub const fn number(self) -> u64 {
-        match self {
-            Plane::Pub => 0,
-            Plane::Agy => 1,
-        }
-    }
-
-    /// From the wire.
-    pub const fn from_number(no: u64) -> Option<Plane> {
-        match no {
-            0 => Some(Plane::Pub),
-            1 => Some(Plane::Agy),
-            _ => None,
-        }
-    }
-}
 
 /// Buckets that heads are compared in, by the first byte of the pid.
 pub const BUCKETS: usize = 256;
@@ -228,7 +193,10 @@ impl Federation {
             let base = params.digest();
             // one per base: honest nodes seat one, so that two can be adopted only where a third of them lie
             let next = adopted.iter().filter(|id| !done.contains(*id)).find_map(|id| {
-                self.motions.get(id).filter(|(_, m)| m.base == base && m.params.veto == params.veto).map(|(_, m)| (*id, m))
+                self.motions
+                    .get(id)
+                    .filter(|(_, m)| m.base == base && m.params.veto == params.veto)
+                    .map(|(_, m)| (*id, m))
             });
             let Some((id, motion)) = next else { return (done, params) };
             params = motion.params.clone();
@@ -253,7 +221,7 @@ impl Federation {
     pub fn place(&mut self, entry: &Entry) -> (Placed, Changes) {
         let header = entry.header();
         let mut changes = Changes::default();
-        let Some(member) = self.members.get(&header.pid) else { return (Placed::UnknownEpoch, changes) };
+        let Some(member) = self.members.get(&header.pid) else { return (Placed::UnknownAuthor, changes) };
         let (mut member, plain) = (member.clone(), member.author.plain());
         let author = Arc::make_mut(&mut member.author);
         let placed = match header.log {
@@ -265,7 +233,9 @@ impl Federation {
         }
         let line = match header.log {
             LogKind::Id => None,
-            log => author.log(log).get(&header.epoch).and_then(|c| c.stem.last()).filter(|l| l.id == entry.id()).cloned(),
+            log => {
+                author.log(log).get(&header.epoch).and_then(|c| c.stem.last()).filter(|l| l.id == entry.id()).cloned()
+            }
         };
         changes.forked = matches!(placed, Placed::Forks { .. });
         let pid = header.pid;
@@ -303,10 +273,11 @@ impl Federation {
         let mut member = self.members.get(&pid).expect("known").clone();
         let lines: Vec<Line> = [LogKind::Pub, LogKind::Agy]
             .into_iter()
-            .flat_map(|log| member.author.log(log).values().flat_map(crate::author::Chain::lines).cloned().collect::<Vec<_>>())
+            .flat_map(|log| {
+                member.author.log(log).values().flat_map(crate::author::Chain::lines).cloned().collect::<Vec<_>>()
+            })
             .collect();
-        let ready: BTreeSet<EntryId> =
-            lines.iter().filter(|l| self.ready_or_wait(pid, l)).map(|l| l.id).collect();
+        let ready: BTreeSet<EntryId> = lines.iter().filter(|l| self.ready_or_wait(pid, l)).map(|l| l.id).collect();
         let is_ready = |l: &Line| ready.contains(&l.id);
         member.listing = Arc::new(Listing::of(&member.author, &is_ready));
         let segments = member.author.segments(&is_ready);
@@ -345,7 +316,9 @@ impl Federation {
             Says::Items(items) => {
                 for item in items.iter() {
                     match item {
-                        Item::Said { target: Target::Participant(seated), word: Word::Seat } if self.vouched.contains(&pid) => {
+                        Item::Said { target: Target::Participant(seated), word: Word::Seat }
+                            if self.vouched.contains(&pid) =>
+                        {
                             self.vouch(*seated, changes);
                         }
                         Item::Said { target, word: Word::Object { .. } } => changes.objections.push((pid, *target)),
@@ -474,18 +447,9 @@ impl Federation {
 
     /// The applicant introduced by whom, in order of pid.
     pub fn introducers(&self, applicant: &Pid) -> Vec<Pid> {
-        let named = |a: &lapwing_record::membership::Application| a.id_log.first().map(|e| e.header().pid) == Some(*applicant);
+        let named =
+            |a: &lapwing_record::membership::Application| a.id_log.first().map(|e| e.header().pid) == Some(*applicant);
         let by = self.members.iter().filter(|(pid, _)| self.vouched.contains(*pid));
         by.filter(|(_, m)| m.author.introductions().any(|(_, a)| named(a))).map(|(pid, _)| *pid).collect()
-    }
-}
-
-impl Cbor for Plane {
-    fn to_value(&self) -> lapwing_record::cbor::Value {
-        self.number().to_value()
-    }
-    fn from_value(value: lapwing_record::cbor::Value) -> Result<Self, lapwing_record::cbor::Fault> {
-        let no = u64::from_value(value)?;
-        Plane::from_number(no).ok_or_else(|| lapwing_record::cbor::Fault::here(format!("{no} is no plane")))
     }
 }

@@ -132,9 +132,7 @@ fn says(
             }
             Says::Kem(Arc::new(kem))
         }
-        EntryType::Introduce => {
-            Says::Introduce(Arc::new(Application::decode(body).map_err(|e| fault(&e))?))
-        }
+        EntryType::Introduce => Says::Introduce(Arc::new(Application::decode(body).map_err(|e| fault(&e))?)),
         EntryType::Motion => {
             let motion = decode!(Motion);
             motion.params.check().map_err(|e| fault(&e))?;
@@ -198,8 +196,10 @@ pub fn wire_target(target: Target) -> lapwing_record::membership::Target {
 /// The same item, beyond its epoch's anchor: what officers approved there does not count (protocol §3).
 pub fn disavow(item: &Item) -> Item {
     let mut item = item.clone();
-    if let Item::Said { word: Word::Consent { disavowed, .. } | Word::Object { disavowed, .. } | Word::Withdraw { disavowed, .. }, .. } =
-        &mut item
+    if let Item::Said {
+        word: Word::Consent { disavowed, .. } | Word::Object { disavowed, .. } | Word::Withdraw { disavowed, .. },
+        ..
+    } = &mut item
     {
         *disavowed = true;
     }
@@ -219,12 +219,12 @@ impl Line {
     pub fn numbers(&self) -> impl Iterator<Item = u64> + '_ {
         let motion = if let Says::Motion(m) = &self.says { Some(m.n) } else { None };
         let stances = self.items().iter().filter_map(|item| match item {
-            Item::Said { word: Word::Consent { rank, .. } | Word::Object { rank, .. } | Word::Withdraw { rank, .. }, .. } => {
-                Some(rank.n)
-            }
+            Item::Said {
+                word: Word::Consent { rank, .. } | Word::Object { rank, .. } | Word::Withdraw { rank, .. },
+                ..
+            } => Some(rank.n),
             _ => None,
         });
         motion.into_iter().chain(stances)
     }
 }
-

@@ -63,7 +63,16 @@ impl Engine {
                 }
                 check_text("statement", &statement, 1, 8000).map_err(|e| Refused::Invalid(e.to_string()))?;
                 let motion = Motion { params, base: base.digest(), expires, statement, n, approvals: Vec::new() };
-                Proposal { at: now, epoch, n, act: Act::Motion, target: None, motion: Some(motion), reason: None, salt: [0; 16] }
+                Proposal {
+                    at: now,
+                    epoch,
+                    n,
+                    act: Act::Motion,
+                    target: None,
+                    motion: Some(motion),
+                    reason: None,
+                    salt: [0; 16],
+                }
             }
         };
         let id = approval(me, &proposal).digest();
@@ -76,7 +85,9 @@ impl Engine {
         let standing = self.state.my_standing();
         let agency = self.state.my_id().inception.class == lapwing_record::identity::Class::Agency;
         if !agency {
-            return Err(Refused::Standing("only agencies object, consent and amend (the Plan: \"as long as no Agency … objects\")".into()));
+            return Err(Refused::Standing(
+                "only agencies object, consent and amend (the Plan: \"as long as no Agency … objects\")".into(),
+            ));
         }
         if !matches!(standing, Some(Standing::Participant | Standing::Suspended)) {
             return Err(Refused::Standing("this agency does not take part in full (yet)".into()));

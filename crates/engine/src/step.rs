@@ -346,9 +346,7 @@ pub fn locked_form(stmt: &Stmt, approvals: &Option<Vec<Detached>>) -> Vec<u8> {
 }
 
 /// Reads what [`locked_form`] wrote.
-pub fn read_locked_form(
-    bytes: &[u8],
-) -> Result<(Stmt, Option<Vec<Detached>>), lapwing_record::cbor::DecodeError> {
+pub fn read_locked_form(bytes: &[u8]) -> Result<(Stmt, Option<Vec<Detached>>), lapwing_record::cbor::DecodeError> {
     let limit = lapwing_record::seal::MAX_PLAIN + 4096;
     let (stmt, approvals): (Bytes, Option<Vec<Detached>>) = lapwing_record::cbor::decode(bytes, limit)?;
     Ok((lapwing_record::cbor::decode(&stmt, limit)?, approvals))

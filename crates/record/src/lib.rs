@@ -33,3 +33,4 @@ pub mod sign;
 pub mod statement;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
+pub mod wire;

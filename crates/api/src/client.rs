@@ -1,0 +1,182 @@
+//! A client of the API over loopback HTTP, for the command line and for tests. Blocking.
+
+use crate::ops::{Method, Op};
+use crate::problem::{Code, Problem};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::Read;
+use std::time::Duration;
+
+/// JSON answers of at most this many bytes.
+const MAX_JSON: u64 = 64 * 1024 * 1024;
+
+/// A client of one node.
+#[derive(Clone)]
+pub struct Client {
+    base: String,
+    secret: String,
+    agent: ureq::Agent,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({})", self.base)
+    }
+}
+
+impl Client {
+    /// A client of the node at `address` (`127.0.0.1:7421`) with a token's secret.
+    pub fn new(address: &str, secret: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(Duration::from_secs(5)))
+            .timeout_global(Some(Duration::from_secs(600)))
+            .proxy(None)
+            .build();
+        Client { base: format!("http://{address}/api/v1"), secret: secret.trim().to_owned(), agent: config.into() }
+    }
+
+    /// Calls an operation that answers with JSON. `path` fills the row's `{parameters}` in order.
+    pub fn call<T: DeserializeOwned>(
+        &self,
+        op: Op,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: &impl Serialize,
+    ) -> Result<T, Problem> {
+        let json = serde_json::to_vec(body).map_err(|e| Problem::new(Code::Malformed, e.to_string()))?;
+        let sent = match op.row().method {
+            Method::Get => self.get(op, path, query),
+            Method::Post => self
+                .agent
+                .post(self.url(op, path, query))
+                .header("authorization", &self.bearer())
+                .content_type("application/json")
+                .send(&json[..])
+                .map_err(unreachable),
+            Method::Put => return Err(Problem::new(Code::Malformed, "use `upload` for this operation")),
+        };
+        read_json(sent?)
+    }
+
+    /// Reads: an operation without a body.
+    pub fn read<T: DeserializeOwned>(&self, op: Op, path: &[&str], query: &[(&str, String)]) -> Result<T, Problem> {
+        read_json(self.get(op, path, query)?)
+    }
+
+    /// Uploads bytes.
+    pub fn upload<T: DeserializeOwned>(
+        &self,
+        op: Op,
+        path: &[&str],
+        query: &[(&str, String)],
+        content: impl Read,
+        len: u64,
+    ) -> Result<T, Problem> {
+        let mut content = content.take(len);
+        let sent = self
+            .agent
+            .put(self.url(op, path, query))
+            .header("authorization", &self.bearer())
+            .header("content-length", &len.to_string())
+            .content_type("application/octet-stream")
+            .send(ureq::SendBody::from_reader(&mut content))
+            .map_err(unreachable);
+        read_json(sent?)
+    }
+
+    /// Downloads bytes; gives them as a reader, with their length where it is known.
+    pub fn download(
+        &self,
+        op: Op,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<(Box<dyn Read + Send>, Option<u64>), Problem> {
+        let answer = self.get(op, path, query)?;
+        if answer.status().as_u16() >= 400 {
+            return Err(problem(answer));
+        }
+        let len = answer.headers().get("content-length").and_then(|l| l.to_str().ok()?.parse().ok());
+        Ok((Box::new(answer.into_body().into_reader()), len))
+    }
+
+    /// Watches events from `after` on: a reader of the raw stream.
+    pub fn events(&self, after: Option<u64>) -> Result<Box<dyn Read + Send>, Problem> {
+        let query: Vec<(&str, String)> = after.map(|a| ("after", a.to_string())).into_iter().collect();
+        self.download(Op::Events, &[], &query).map(|(reader, _)| reader)
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.secret)
+    }
+
+    fn get(&self, op: Op, path: &[&str], query: &[(&str, String)]) -> Result<ureq::http::Response<ureq::Body>, Problem> {
+        let request = self.agent.get(self.url(op, path, query)).header("authorization", &self.bearer());
+        request.call().map_err(unreachable)
+    }
+
+    fn url(&self, op: Op, path: &[&str], query: &[(&str, String)]) -> String {
+        let mut url = self.base.clone();
+        let mut values = path.iter();
+        for part in op.row().path.split('/').skip(1) {
+            url.push('/');
+            match part.starts_with('{') {
+                true => url.push_str(&escape(values.next().copied().unwrap_or_default())),
+                false => url.push_str(part),
+            }
+        }
+        for (i, (key, value)) in query.iter().enumerate() {
+            url.push(if i == 0 { '?' } else { '&' });
+            url.push_str(&format!("{}={}", escape(key), escape(value)));
+        }
+        url
+    }
+}
+
+fn unreachable(error: ureq::Error) -> Problem {
+    Problem::new(Code::Unreachable, format!("the node does not answer: {error}"))
+        .hint("Is it running? `lapwing run --data DIR` starts it; `--data` or `--api` tell which node is meant.")
+}
+
+fn read_json<T: DeserializeOwned>(answer: ureq::http::Response<ureq::Body>) -> Result<T, Problem> {
+    if answer.status().as_u16() >= 400 {
+        return Err(problem(answer));
+    }
+    let mut bytes = Vec::new();
+    let read = answer.into_body().into_reader().take(MAX_JSON).read_to_end(&mut bytes);
+    read.map_err(|e| Problem::new(Code::Unreachable, format!("the answer was cut short: {e}")))?;
+    serde_json::from_slice(&bytes).map_err(|e| Problem::new(Code::Internal, format!("the answer is not understood: {e}")))
+}
+
+fn problem(answer: ureq::http::Response<ureq::Body>) -> Problem {
+    let status = answer.status().as_u16();
+    let mut bytes = Vec::new();
+    let _ = answer.into_body().into_reader().take(1 << 20).read_to_end(&mut bytes);
+    serde_json::from_slice(&bytes)
+        .unwrap_or_else(|_| Problem::new(Code::Internal, format!("the node answered with status {status}")))
+}
+
+/// Percent-encodes a path segment or query value (RFC 3986: unreserved characters stay).
+fn escape(text: &str) -> String {
+    let keep = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    text.bytes().map(|b| if keep(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_filled_in_and_escaped() {
+        let client = Client::new("127.0.0.1:1", "x");
+        let url = client.url(Op::Explain, &["a/b c"], &[("q", "ü&1".into())]);
+        assert_eq!(url, "http://127.0.0.1:1/api/v1/members/a%2Fb%20c/explain?q=%C3%BC%261");
+    }
+
+    #[test]
+    fn a_node_that_is_not_there_is_a_clear_problem() {
+        let client = Client::new("127.0.0.1:1", "x");
+        let problem = client.read::<serde_json::Value>(Op::Status, &[], &[]).map(|_| ());
+        assert_eq!(problem.map_err(|p| p.code), Err(Code::Unreachable));
+    }
+}

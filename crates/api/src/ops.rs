@@ -1,0 +1,220 @@
+//! Every operation of the local API, once: what it is called, where it lives, who may use it.
+//!
+//! The HTTP face registers its routes from this table, the node dispatches on [`Op`], the client builds its requests
+//! from it, and the reference is printed from it. Adding an operation is: a row here, its types, an arm in the node.
+
+use serde::{Deserialize, Serialize};
+
+/// What a token may do (defaults, "Roles of tokens"). No role alone casts a vote, and a token never stands in for an
+/// officer's approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Reads directory, members and cases.
+    Analyst,
+    /// And drafts, referrals, proposals.
+    Officer,
+    /// Node, tokens, peers; no case content.
+    Admin,
+    /// Reads, and the audit trail.
+    Auditor,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Role; 4] = [Role::Analyst, Role::Officer, Role::Admin, Role::Auditor];
+
+    /// The stable token.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::Analyst => "analyst",
+            Role::Officer => "officer",
+            Role::Admin => "admin",
+            Role::Auditor => "auditor",
+        }
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Role::ALL.into_iter().find(|r| r.as_str() == text);
+        found.ok_or_else(|| format!("`{text}` is not a role: analyst, officer, admin or auditor"))
+    }
+}
+
+/// Who may use an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone who reaches the port.
+    Open,
+    /// Any token.
+    Any,
+    /// Those who may see cases: analyst, officer, auditor.
+    Cases,
+    /// Officer.
+    Officer,
+    /// Officer or admin.
+    Clerk,
+    /// Admin.
+    Admin,
+}
+
+impl Access {
+    /// Whether a role may.
+    pub fn allows(self, role: Role) -> bool {
+        match self {
+            Access::Open | Access::Any => true,
+            Access::Cases => role != Role::Admin,
+            Access::Officer => role == Role::Officer,
+            Access::Clerk => matches!(role, Role::Officer | Role::Admin),
+            Access::Admin => role == Role::Admin,
+        }
+    }
+}
+
+/// The HTTP method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Changes.
+    Post,
+    /// Uploads bytes.
+    Put,
+}
+
+/// How the body travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// None, or JSON both ways.
+    Json,
+    /// Bytes in, JSON out.
+    Upload,
+    /// JSON or nothing in, bytes out.
+    Download,
+    /// A stream of server-sent events.
+    Events,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The operation.
+    pub op: Op,
+    /// Its name in documents.
+    pub name: &'static str,
+    /// Its method.
+    pub method: Method,
+    /// Its path below `/api/v1`, with `{parameters}`.
+    pub path: &'static str,
+    /// Who may use it.
+    pub access: Access,
+    /// How its body travels.
+    pub body: Body,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+}
+
+macro_rules! ops {
+    ($($op:ident $method:ident $path:literal $access:ident $body:ident $summary:literal;)+) => {
+        /// An operation.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Op { $(#[doc = $summary] $op),+ }
+
+        /// The table.
+        pub const OPS: &[Row] = &[$(Row {
+            op: Op::$op,
+            name: stringify!($op),
+            method: Method::$method,
+            path: $path,
+            access: Access::$access,
+            body: Body::$body,
+            summary: $summary,
+        }),+];
+
+        impl Op {
+            /// The row of this operation.
+            pub fn row(self) -> &'static Row {
+                &OPS[self as usize]
+            }
+        }
+    };
+}
+
+ops! {
+    Live Get "/livez" Open Json "Whether the process runs.";
+    Status Get "/status" Any Json "How the node is: identity, heads, peers, outbox, what needs doing.";
+    WhoAmI Get "/whoami" Any Json "The token's name and role, and what it may do.";
+    Tokens Get "/tokens" Admin Json "Tokens by name and role; never their secrets.";
+    TokenNew Post "/tokens" Admin Json "Makes a token; its secret is shown once.";
+    TokenRevoke Post "/tokens/{name}/revoke" Admin Json "Revokes a token.";
+    Peers Get "/peers" Any Json "Connected nodes, and known ones that are not connected.";
+    Shutdown Post "/shutdown" Admin Json "Stops the node gracefully.";
+    AssertCurrent Post "/assert-current" Admin Json "Asserts that this node holds its own latest entries, although no peer confirmed it.";
+
+    Members Get "/members" Any Json "Participants and applicants with their standing. Filters: class, country, standing.";
+    Member Get "/members/{name}" Any Json "One participant: inception, profile, points of contact, standing.";
+    Explain Get "/members/{name}/explain" Any Json "Why it stands where it stands, with the entries that decide it.";
+    Charter Get "/charter" Any Json "The charter, and the Params in force with the amendments that changed them.";
+    Log Get "/members/{name}/log" Any Json "Entries of one participant's logs, oldest first. Filters: log, after.";
+
+    Contacts Get "/contacts" Any Json "Points of contact. Filters: country, area, channel, measure, language, role, open, name, stale.";
+    ContactPublish Post "/contacts" Clerk Json "Publishes a point of contact; the same slot supersedes.";
+    ProfilePublish Post "/profile" Clerk Json "Publishes this participant's profile.";
+
+    Application Get "/application" Any Json "The state of this node's own application.";
+    Applications Get "/applications" Any Json "Applications in the inbox.";
+    Introduce Post "/applications/{name}/introduce" Clerk Json "Introduces an applicant to the federation.";
+    Proposals Get "/proposals" Any Json "What waits for officers' approvals.";
+    Propose Post "/proposals" Clerk Json "Proposes a consent, objection, withdrawal or amendment; answers with the exact bytes to approve.";
+    Proposal Get "/proposals/{id}" Any Json "One proposal, with the exact bytes, their digest and plain words.";
+    Approve Post "/proposals/{id}/approvals" Clerk Json "Adds an officer's signature; at m the entry is written.";
+    Motions Get "/motions" Any Json "Amendments and what became of them.";
+    Objection Get "/objections/{entry}" Any Json "An objection: who has signed for holding it, and whether it is secured.";
+    IdEntry Post "/identity/entries" Admin Json "Takes an entry of this participant's log 0, signed with the root keys elsewhere.";
+    Identity Get "/identity" Any Json "This participant's keys, epochs, log heads: what the tools of root-key holders need.";
+    Notices Get "/notices" Any Json "What people were told, by what and when.";
+
+    ReferralCheck Post "/referrals/check" Cases Json "Checks a pro forma: every fault at once, by field path; its harm score.";
+    Drafts Post "/referrals/drafts" Officer Json "Opens a draft: a thread to put evidence into.";
+    EvidencePut Put "/referrals/{thread}/evidence" Officer Upload "Uploads an item of evidence into a draft (query: name, media_type, sha256).";
+    Submit Post "/referrals/{thread}/submit" Officer Json "Submits a referral: durable before the answer.";
+    Referrals Get "/referrals" Cases Json "Referrals. Filters: stage, with, role, stuck; in order of last change.";
+    Referral Get "/referrals/{thread}" Cases Json "One referral: pro forma, timeline, decisions, evidence, delivery.";
+    Prepare Post "/referrals/{thread}/prepare" Cases Json "The exact bytes that an officer approves for an acknowledgement or decision.";
+    Say Post "/referrals/{thread}/statements" Officer Json "Acknowledges, asks, supplements, decides, withdraws, closes.";
+    EvidenceFetch Post "/referrals/{thread}/evidence/{blob}/fetch" Officer Json "Starts or resumes the transfer of an item of evidence.";
+    EvidenceGet Get "/referrals/{thread}/evidence/{blob}" Cases Download "The content of an item of evidence that is here.";
+    Export Get "/referrals/{thread}/export" Cases Download "The case as one bundle that `lapwing verify` checks offline.";
+
+    Events Get "/events" Any Events "Server-sent events: standing, directory, case, application, proposal, contested.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_its_own_route_and_finds_itself() {
+        let mut routes: Vec<(String, &str)> = OPS.iter().map(|r| (format!("{:?}", r.method), r.path)).collect();
+        routes.sort();
+        let all = routes.len();
+        routes.dedup();
+        assert_eq!(routes.len(), all);
+        assert!(OPS.iter().all(|r| r.op.row().path == r.path));
+    }
+
+    #[test]
+    fn an_administrator_sees_no_case_content() {
+        for row in OPS.iter().filter(|r| r.path.starts_with("/referrals")) {
+            assert!(!row.access.allows(Role::Admin), "{}", row.path);
+        }
+    }
+}

@@ -1,0 +1,776 @@
+//! What the operations take and answer. Times are RFC 3339 in UTC with milliseconds, ids base32, codes stable tokens.
+
+use lapwing_record::directory::{Contact, Profile};
+use lapwing_record::form::Form;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// An RFC 3339 time in UTC.
+pub type Time = String;
+
+/// A page of a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Give this as `cursor` for the next page; null at the end.
+    pub next: Option<String>,
+    /// Journal position that the answer reflects.
+    pub as_of: u64,
+}
+
+/// How the node is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Journal position.
+    pub as_of: u64,
+    /// The program's version.
+    pub version: String,
+    /// Now, on this machine.
+    pub time: Time,
+    /// Start of the process.
+    pub started: Time,
+    /// The federation's name.
+    pub network: String,
+    /// The federation's id.
+    pub network_id: String,
+    /// This participant.
+    pub me: Name,
+    /// Its standing; null before it is introduced.
+    pub standing: Option<String>,
+    /// Whether other agencies confirm the state here.
+    pub confirmed: bool,
+    /// Whether the node may sign: `ok`, or why not.
+    pub signing: String,
+    /// Why automatic signing pauses because of the clock.
+    pub clock_doubt: Option<String>,
+    /// This node's peer id.
+    pub peer_id: String,
+    /// Where it listens.
+    pub listening: Vec<String>,
+    /// Connected nodes.
+    pub connected: usize,
+    /// Participants in full standing.
+    pub participants: usize,
+    /// Entries held of everyone's logs 0 and 1.
+    pub entries: u64,
+    /// One hash over heads of logs 0 and 1.
+    pub heads: String,
+    /// One hash over heads of log 2; null outside the agencies.
+    pub heads_agency: Option<String>,
+    /// One hash over everyone's standing.
+    pub state: String,
+    /// Statements without a receipt.
+    pub outbox: usize,
+    /// Cases.
+    pub cases: usize,
+    /// What people should look at, most urgent first.
+    pub todo: Vec<Todo>,
+    /// Counters, for tests and operators.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Todo {
+    /// A stable code.
+    pub code: String,
+    /// What it is.
+    pub what: String,
+    /// What to do.
+    pub fix: String,
+}
+
+/// How a participant is named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Name {
+    /// The id.
+    pub pid: String,
+    /// The name on the command line.
+    pub short_name: String,
+    /// The full name.
+    pub legal_name: String,
+    /// Country.
+    pub country: String,
+    /// `agency`, `private` or `observer`.
+    pub class: String,
+}
+
+/// The caller.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WhoAmI {
+    /// The token's name.
+    pub name: String,
+    /// Its role.
+    pub role: String,
+    /// Operations that it may use.
+    pub can: Vec<String>,
+}
+
+/// A token without its secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Token {
+    /// Its name.
+    pub name: String,
+    /// Its role.
+    pub role: String,
+    /// When it was made.
+    pub made: Time,
+}
+
+/// Asks for a token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenNew {
+    /// `[a-z0-9-]{2,32}`.
+    pub name: String,
+    /// analyst, officer, admin or auditor.
+    pub role: String,
+}
+
+/// A new token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TokenMade {
+    /// Its name.
+    pub name: String,
+    /// Its role.
+    pub role: String,
+    /// The secret: shown this once.
+    pub secret: String,
+}
+
+/// A node, known or connected.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Peer {
+    /// libp2p peer id.
+    pub peer_id: String,
+    /// Whose it is, once it has proved it.
+    pub participant: Option<Name>,
+    /// Whether it is connected.
+    pub connected: bool,
+    /// `stranger`, `participant` or `agency`.
+    pub class: String,
+    /// Where it is reached.
+    pub addrs: Vec<String>,
+    /// When its heads were last found equal to ours.
+    pub level_at: Option<Time>,
+    /// Why the last attempt failed.
+    pub trouble: Option<String>,
+}
+
+/// A participant in a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// Who.
+    #[serde(flatten)]
+    pub name: Name,
+    /// The category.
+    pub category: String,
+    /// participant, suspended, objected, candidate or left.
+    pub standing: String,
+    /// Whether it founded the federation.
+    pub founder: bool,
+    /// Whether one of its logs is contested.
+    pub contested: bool,
+    /// Whether its short name could be taken for another's.
+    pub confusable_with: Vec<String>,
+    /// Who introduced it.
+    pub introduced_by: Vec<String>,
+}
+
+/// One participant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MemberDetail {
+    /// As in the list.
+    #[serde(flatten)]
+    pub member: Member,
+    /// Twelve words to read to each other on the telephone.
+    pub words: String,
+    /// The law that it acts under.
+    pub authority_basis: String,
+    /// Epoch of its keys.
+    pub epoch: u64,
+    /// How it describes itself.
+    pub profile: Option<Profile>,
+    /// Points of contact.
+    pub contacts: Vec<ContactRow>,
+    /// Its nodes' peer ids.
+    pub nodes: Vec<String>,
+    /// Whether referrals can be sealed to it now.
+    pub sealable: bool,
+    /// Reasons that it gave for objections; agencies see them.
+    pub objections: Vec<ObjectionView>,
+    /// What is wrong with its logs.
+    pub trouble: Option<String>,
+}
+
+/// An objection with its reason.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ObjectionView {
+    /// Who objects.
+    pub by: Name,
+    /// Against whom, or which motion.
+    pub target: String,
+    /// Why; only agencies hold it.
+    pub reason: Option<String>,
+    /// The entry.
+    pub entry: Option<String>,
+}
+
+/// A point of contact in a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ContactRow {
+    /// Whose.
+    pub of: Name,
+    /// The record.
+    pub contact: Contact,
+    /// For agencies only.
+    pub agency_only: bool,
+    /// Whether it is open now.
+    pub open_now: bool,
+    /// Whether it should have been confirmed anew by now.
+    pub stale: bool,
+    /// The entry that it stands in.
+    pub entry: String,
+    /// When it was published.
+    pub published: Time,
+}
+
+/// Publishes a point of contact: the record's fields, and who may read it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ContactIn {
+    /// The record.
+    #[serde(flatten)]
+    pub contact: Contact,
+    /// For agencies only: goes to log 2 and is never sent to anyone else.
+    #[serde(default)]
+    pub agency_only: bool,
+}
+
+/// An own entry that was written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Written {
+    /// The entry.
+    pub entry: String,
+}
+
+/// An application in the inbox.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ApplicationRow {
+    /// Who.
+    #[serde(flatten)]
+    pub name: Name,
+    /// The category.
+    pub category: String,
+    /// Twelve words.
+    pub words: String,
+    /// What it says about itself.
+    pub statement: String,
+    /// When it came.
+    pub at: Time,
+    /// Participants with a name that could be taken for this one.
+    pub confusable_with: Vec<String>,
+}
+
+/// The state of this node's own application.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ApplicationState {
+    /// `founder`, `not_applied`, `submitted`, `candidate`, `objected`, `suspended`, `participant`, `left`.
+    pub state: String,
+    /// To whom it was submitted.
+    pub submitted_to: Vec<String>,
+    /// What comes next.
+    pub next: String,
+}
+
+/// Asks officers for something.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Propose {
+    /// Consent to a participant or motion.
+    Consent {
+        /// NAME of a participant, or `motion:ID`.
+        target: String,
+    },
+    /// Object.
+    Object {
+        /// NAME or `motion:ID`.
+        target: String,
+        /// Why, for agencies only.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Withdraw an objection.
+    Withdraw {
+        /// NAME or `motion:ID`.
+        target: String,
+    },
+    /// Amend the Params: only what is given changes.
+    Amend {
+        /// W in milliseconds.
+        #[serde(default)]
+        window_ms: Option<u64>,
+        /// G in milliseconds.
+        #[serde(default)]
+        grace_ms: Option<u64>,
+        /// Six weights that sum up to 100.
+        #[serde(default)]
+        harm_weights: Option<Vec<u64>>,
+        /// Milliseconds until it expires.
+        expires_in_ms: u64,
+        /// Why.
+        statement: String,
+    },
+}
+
+/// A proposal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProposalView {
+    /// The digest of what officers sign.
+    pub id: String,
+    /// The act.
+    pub act: String,
+    /// This participant.
+    pub pid: String,
+    /// The federation.
+    pub network_id: String,
+    /// The epoch.
+    pub epoch: u64,
+    /// The counter.
+    pub n: u64,
+    /// The target's id: a pid, or `motion:ID`; null for an amendment.
+    pub target: Option<String>,
+    /// The motion without approvals, hex; null unless an amendment.
+    pub motion: Option<String>,
+    /// The exact bytes to sign, hex.
+    pub bytes: String,
+    /// In plain words.
+    pub words: String,
+    /// Officers that have approved, by key id.
+    pub approved_by: Vec<String>,
+    /// How many must.
+    pub needed: usize,
+    /// The officers that may, by key id.
+    pub officers: Vec<String>,
+}
+
+/// An officer's signature.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalIn {
+    /// The officer's key id.
+    pub kid: String,
+    /// 64 bytes, hex.
+    pub signature: String,
+}
+
+/// What became of an approval.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ApprovalOut {
+    /// Officers that have approved.
+    pub have: usize,
+    /// How many must.
+    pub needed: usize,
+    /// The entry, once it is written.
+    pub entry: Option<String>,
+}
+
+/// An amendment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MotionView {
+    /// Its id.
+    pub id: String,
+    /// Who moved it.
+    pub by: Name,
+    /// Why.
+    pub statement: String,
+    /// When it expires.
+    pub expires: Time,
+    /// `open`, `adopted`, `overtaken`, `expired`, `objected`.
+    pub state: String,
+    /// How many electors have seated it.
+    pub seated: usize,
+    /// How many must.
+    pub needed: usize,
+    /// The Params as they shall be.
+    pub params: lapwing_record::charter::Params,
+}
+
+/// How well an objection is known.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ObjectionState {
+    /// The entry.
+    pub entry: String,
+    /// Agencies that have signed for holding it.
+    pub held_by: Vec<String>,
+    /// Agencies in full standing, this one included.
+    pub agencies: usize,
+    /// How many must hold it so that it meets every quorum.
+    pub needed: usize,
+    /// Whether enough do.
+    pub veto_secured: bool,
+}
+
+/// The charter and the Params in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CharterView {
+    /// The federation's name.
+    pub name: String,
+    /// Its id.
+    pub network_id: String,
+    /// Twelve words.
+    pub words: String,
+    /// When it was founded.
+    pub created: Time,
+    /// Hash of the text endorsed.
+    pub plan_text_hash: String,
+    /// Who founded it.
+    pub founders: Vec<Name>,
+    /// The Params in force.
+    pub params: lapwing_record::charter::Params,
+    /// Amendments in force, in order.
+    pub amendments: Vec<String>,
+}
+
+/// An entry of a log, for people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LogRow {
+    /// `id`, `pub` or `agy`.
+    pub log: String,
+    /// The epoch.
+    pub epoch: u64,
+    /// The place.
+    pub seq: u64,
+    /// The entry.
+    pub id: String,
+    /// The author's clock.
+    pub clock: Time,
+    /// The type's token.
+    pub kind: String,
+    /// What it says, in short.
+    pub says: String,
+}
+
+/// This participant's identity, as root-key tools need it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IdentityView {
+    /// Who.
+    #[serde(flatten)]
+    pub name: Name,
+    /// The federation.
+    pub network_id: String,
+    /// Twelve words.
+    pub words: String,
+    /// Root keys in force, by key id.
+    pub roots: Vec<String>,
+    /// How many must sign.
+    pub threshold: u64,
+    /// The newest epoch.
+    pub epoch: u64,
+    /// The feed key, hex.
+    pub feed: String,
+    /// Officers: public key hex and not_after.
+    pub officers: Vec<OfficerView>,
+    /// Approvals needed per act.
+    pub policy: BTreeMap<String, u64>,
+    /// The last entry of log 0.
+    pub id_head: LogHead,
+    /// The last entries of logs 1 and 2, where there are any.
+    pub heads: Vec<LogHead>,
+    /// What is wrong with its logs.
+    pub trouble: Option<String>,
+}
+
+/// An officer's key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OfficerView {
+    /// Key id.
+    pub kid: String,
+    /// Public key, hex.
+    pub key: String,
+    /// Until when it is meant to be used.
+    pub not_after: Time,
+}
+
+/// The end of a log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LogHead {
+    /// `id`, `pub` or `agy`.
+    pub log: String,
+    /// The place.
+    pub seq: u64,
+    /// The entry.
+    pub id: String,
+}
+
+/// Bytes of an entry.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntryIn {
+    /// The entry, hex.
+    pub entry: String,
+}
+
+/// A notice to people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NoticeView {
+    /// Its id.
+    pub id: String,
+    /// What.
+    pub kind: String,
+    /// In words.
+    pub words: String,
+    /// When it arose.
+    pub at: Time,
+    /// Until when people may act.
+    pub until: Option<Time>,
+    /// When people were told.
+    pub told_at: Option<Time>,
+    /// By what.
+    pub told_by: Option<String>,
+    /// Failed attempts.
+    pub failures: u64,
+    /// Why the last one failed.
+    pub failure: Option<String>,
+}
+
+/// What a check of a pro forma found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Checked {
+    /// Whether it can be submitted.
+    pub ok: bool,
+    /// Every fault.
+    pub faults: Vec<crate::problem::FieldFault>,
+    /// The harm score and class.
+    pub harm: HarmView,
+}
+
+/// Harm to victims (Plan A.5).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HarmView {
+    /// With unknown factors at their lowest.
+    pub low: u64,
+    /// With unknown factors at their highest.
+    pub high: u64,
+    /// The class of the low end.
+    pub class: String,
+    /// The class of the high end.
+    pub could_be: String,
+}
+
+/// Opens a draft.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Draft {
+    /// The thread.
+    pub thread: String,
+}
+
+/// An item of evidence in a draft or case.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EvidenceView {
+    /// Its name in the manifest.
+    pub name: String,
+    /// Media type.
+    pub media_type: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256, hex.
+    pub sha256: String,
+    /// BLAKE3, hex.
+    pub blake3: String,
+    /// Its name on the network: BLAKE3 of the ciphertext, base32. The `{blob}` of the paths.
+    pub blob: String,
+    /// `here`, `granted`, `announced`, `fetching`.
+    pub state: String,
+    /// Bytes of ciphertext that are here.
+    pub have: u64,
+    /// Bytes of ciphertext in all.
+    pub of: u64,
+    /// Bytes fetched over the network so far, refetches included.
+    pub fetched: u64,
+    /// Why the transfer stands still.
+    pub trouble: Option<String>,
+}
+
+/// Submits a referral.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Submit {
+    /// NAME of the target.
+    pub to: String,
+    /// The pro forma.
+    pub form: Form,
+    /// Days until delivery is given up; 30 by default.
+    #[serde(default)]
+    pub give_up_days: Option<u64>,
+}
+
+/// A statement that is durable here.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Said {
+    /// The case.
+    pub thread: String,
+    /// The statement.
+    pub id: String,
+}
+
+/// Says something in a case.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Saying {
+    /// The target's person has it.
+    Acknowledge {
+        /// The content.
+        body: lapwing_record::statement::Acknowledge,
+        /// Officers' signatures over what `prepare` answered.
+        #[serde(default)]
+        approvals: Vec<ApprovalIn>,
+    },
+    /// The target asks.
+    NeedInfo {
+        /// The questions.
+        text: String,
+    },
+    /// The requester answers or adds.
+    Supplement {
+        /// The text.
+        text: String,
+    },
+    /// The target decides.
+    Decide {
+        /// The content.
+        body: lapwing_record::statement::Decide,
+        /// Officers' signatures over what `prepare` answered.
+        #[serde(default)]
+        approvals: Vec<ApprovalIn>,
+    },
+    /// The requester takes it back.
+    Withdraw {
+        /// Why; not owed.
+        #[serde(default)]
+        note: Option<String>,
+    },
+    /// The requester closes it.
+    Close {
+        /// A last word.
+        #[serde(default)]
+        note: Option<String>,
+    },
+}
+
+/// What an officer approves for a statement.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Prepared {
+    /// This participant.
+    pub pid: String,
+    /// The federation.
+    pub network_id: String,
+    /// The epoch.
+    pub epoch: u64,
+    /// The counter: the statement's number.
+    pub n: u64,
+    /// `acknowledge` or `decide`.
+    pub act: String,
+    /// The case.
+    pub thread: String,
+    /// The encoded body, hex.
+    pub body: String,
+    /// The exact bytes to sign, hex.
+    pub bytes: String,
+    /// In plain words.
+    pub words: String,
+    /// How many officers must approve.
+    pub needed: usize,
+}
+
+/// A referral in a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReferralRow {
+    /// The thread.
+    pub thread: String,
+    /// `requester` or `target`.
+    pub role: String,
+    /// The other side.
+    pub with: Name,
+    /// Where it is.
+    pub stage: String,
+    /// The subject line; null where the content cannot be read.
+    pub subject: Option<String>,
+    /// TLP.
+    pub tlp: String,
+    /// Harm; null where the content cannot be read.
+    pub harm: Option<HarmView>,
+    /// When it was submitted, by the requester's clock.
+    pub submitted: Time,
+    /// The last change here.
+    pub changed: Time,
+    /// Statements that wait for delivery, and why.
+    pub stuck: Option<Stuck>,
+}
+
+/// Why something waits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stuck {
+    /// Statements without a receipt.
+    pub waiting: usize,
+    /// Why the oldest waits.
+    pub why: String,
+    /// When it is tried next; null when given up.
+    pub next: Option<Time>,
+    /// Whether it was given up.
+    pub failed: bool,
+}
+
+/// One statement of a case.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatementView {
+    /// The statement.
+    pub id: String,
+    /// Who said it: a short name.
+    pub from: String,
+    /// Number among the sender's own.
+    pub msg_no: u64,
+    /// What it is.
+    pub kind: String,
+    /// The sender's clock.
+    pub said: Time,
+    /// When it became durable here.
+    pub at: Time,
+    /// Ours: `queued`, `stored` or `failed`; theirs: `received`.
+    pub delivery: String,
+    /// Attempts so far.
+    pub tries: u64,
+    /// Why it waits.
+    pub why: Option<String>,
+    /// When it is tried next.
+    pub next: Option<Time>,
+    /// When the other node made it durable, by its clock.
+    pub stored: Option<Time>,
+    /// The content, by kind; null where it cannot be read.
+    pub body: serde_json::Value,
+}
+
+/// One referral.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReferralDetail {
+    /// As in the list.
+    #[serde(flatten)]
+    pub row: ReferralRow,
+    /// The pro forma; null where the content cannot be read.
+    pub form: Option<Form>,
+    /// What was said, in the order in which it became durable here.
+    pub timeline: Vec<StatementView>,
+    /// Latest decision per item.
+    pub decisions: BTreeMap<String, String>,
+    /// Evidence.
+    pub evidence: Vec<EvidenceView>,
+    /// Journal position.
+    pub as_of: u64,
+}
+
+/// Done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Done {
+    /// True.
+    pub ok: bool,
+}

@@ -1,0 +1,441 @@
+//! Several engines, one virtual clock, no network: what a federation does from its founding on.
+
+#![allow(clippy::unwrap_used)]
+
+use lapwing_engine::author::Placed;
+use lapwing_engine::engine::{Config, Engine};
+use lapwing_engine::fact::Fact;
+use lapwing_engine::federation::Plane;
+use lapwing_engine::membership::Standing;
+use lapwing_engine::step::{Answer, Ask, Command, Effect, Input, Refused, Step};
+use lapwing_record::cbor::{decode, encode};
+use lapwing_record::charter::CharterFile;
+use lapwing_record::entry::{Entry, EntryType, LogKind};
+use lapwing_record::id::{NetworkId, Pid};
+use lapwing_record::identity::{Act, Category};
+use lapwing_record::idlog::IdLog;
+use lapwing_record::membership::{Stance, Stances, Target, What};
+use lapwing_record::testkit::{TestAgency, charter_of};
+use std::collections::{BTreeMap, VecDeque};
+
+/// A node: its keys, its engine, its journal.
+struct Node {
+    agency: TestAgency,
+    engine: Engine,
+    journal: Vec<Fact>,
+    answers: BTreeMap<u64, Result<Answer, Refused>>,
+}
+
+struct World {
+    network: NetworkId,
+    charter: CharterFile,
+    nodes: BTreeMap<String, Node>,
+    now: u64,
+    next_reply: u64,
+}
+
+fn engine(charter: &CharterFile, agency: &TestAgency) -> Engine {
+    let network = charter.charter.network_id();
+    let first = agency.first_entry(&network);
+    let id = IdLog::fold(agency.pid(), [&first], &network).unwrap();
+    Engine::new(charter, id, vec![first], Config { auto_clear: true, seed: 1 })
+}
+
+impl World {
+    fn founded(names: &[&str]) -> World {
+        let founders: Vec<TestAgency> = names.iter().map(|n| TestAgency::named(n)).collect();
+        let refs: Vec<&TestAgency> = founders.iter().collect();
+        let charter = charter_of(&refs);
+        let parts = founders.iter().map(|f| f.found(&charter)).collect();
+        let file = CharterFile::join(charter.clone(), parts).unwrap();
+        let network = charter.network_id();
+        let mut world = World { network, charter: file, nodes: BTreeMap::new(), now: 1_000_000, next_reply: 1 };
+        for f in founders {
+            world.add(f);
+        }
+        world
+    }
+
+    fn add(&mut self, agency: TestAgency) {
+        let name = agency.inception.short_name.clone();
+        let mut engine = engine(&self.charter, &agency);
+        let step = engine.resume(self.now, Vec::new(), false);
+        let mut node = Node { agency, engine, journal: Vec::new(), answers: BTreeMap::new() };
+        let left = node.take(step, self.network);
+        assert!(left.is_empty());
+        self.nodes.insert(name, node);
+    }
+
+    fn pid(&self, name: &str) -> Pid {
+        self.nodes[name].agency.pid()
+    }
+
+    fn standing(&self, at: &str, of: &str) -> Option<Standing> {
+        self.nodes[at].engine.state().federation.standing(&self.pid(of))
+    }
+
+    fn input(&mut self, name: &str, input: Input) {
+        let node = self.nodes.get_mut(name).unwrap();
+        let step = node.engine.handle(input, self.now);
+        node.take(step, self.network);
+    }
+
+    fn command(&mut self, name: &str, command: Command) -> Result<Answer, Refused> {
+        self.next_reply += 1;
+        let reply = self.next_reply;
+        self.input(name, Input::Local { command: Box::new(command), reply });
+        self.nodes.get_mut(name).unwrap().answers.remove(&reply).unwrap()
+    }
+
+    /// Everyone tells everyone, over and over, until nothing is new; `deaf` nodes neither speak nor hear.
+    fn sync(&mut self, deaf: &[&str]) {
+        loop {
+            let mut news = 0;
+            let names: Vec<String> = self.nodes.keys().filter(|n| !deaf.contains(&n.as_str())).cloned().collect();
+            for from in &names {
+                let entries = self.nodes[from].entries();
+                for to in names.iter().filter(|to| *to != from) {
+                    let agency = self.nodes[to].agency.is_agency();
+                    for entry in entries.iter().filter(|e| agency || e.header().log != LogKind::Agy) {
+                        let node = self.nodes.get_mut(to).unwrap();
+                        if !node.engine.state().federation.holds(&entry.id()) {
+                            let before = node.journal.len();
+                            let step = node
+                                .engine
+                                .handle(Input::Entries { entries: vec![entry.clone()], reply: None }, self.now);
+                            node.take(step, self.network);
+                            news += node.journal.len() - before;
+                        }
+                    }
+                }
+            }
+            if news == 0 {
+                return;
+            }
+        }
+    }
+
+    fn pass(&mut self, ms: u64, deaf: &[&str]) {
+        self.now += ms;
+        for name in self.nodes.keys().cloned().collect::<Vec<_>>() {
+            self.input(&name, Input::Wake);
+        }
+        self.sync(deaf);
+    }
+
+    fn introduce(&mut self, by: &str, applicant: TestAgency) -> Pid {
+        let pid = applicant.pid();
+        let application = Box::new(applicant.application(&self.network));
+        if !self.nodes.contains_key(&applicant.inception.short_name) {
+            self.add(applicant);
+        }
+        self.input(by, Input::Apply { application, reply: 0 });
+        self.command(by, Command::Introduce(pid)).unwrap();
+        self.sync(&[]);
+        pid
+    }
+
+    fn vote(&mut self, who: &str, act: Act, target: Pid, reason: Option<&str>) -> Result<Answer, Refused> {
+        let ask =
+            Ask::Stance { act, target: Target::Participant(target), reason: reason.map(str::to_owned), salt: [7; 16] };
+        let Answer::Proposal(id) = self.command(who, Command::Propose(ask))? else { panic!("a proposal") };
+        self.approve(who, id)
+    }
+
+    fn approve(&mut self, who: &str, id: lapwing_record::id::Digest) -> Result<Answer, Refused> {
+        let node = &self.nodes[who];
+        let open = node.engine.state().proposals.get(&id).unwrap();
+        let approval = lapwing_engine::propose::approval(node.agency.pid(), &open.proposal);
+        let by = approval.sign(&node.agency.officers[0], &self.network);
+        self.command(who, Command::Approve { proposal: id, by })
+    }
+
+    fn digests(&self) -> Vec<(lapwing_record::id::Digest, lapwing_record::id::Digest)> {
+        let digest =
+            |n: &Node| (n.engine.state().federation.state_digest(), n.engine.state().federation.heads_root(Plane::Pub));
+        self.nodes.values().map(digest).collect()
+    }
+}
+
+impl Node {
+    /// Performs a step as a driver would: the journal first, then signatures, receipts and replies.
+    fn take(&mut self, step: Step, network: NetworkId) -> Vec<Effect> {
+        let mut left = Vec::new();
+        let mut steps = VecDeque::from([step]);
+        while let Some(step) = steps.pop_front() {
+            self.journal.extend(step.facts);
+            for effect in step.effects {
+                match effect {
+                    Effect::Sign(header, body) => {
+                        let entry = Entry::new(vec![header.sign(&self.agency.feed, &network)], Some(body.0)).unwrap();
+                        let now = header.clock;
+                        steps.push_back(self.engine.handle(Input::Signed(entry), now));
+                    }
+                    Effect::Notify(n) => {
+                        let input = Input::Notified { notice: n.id(), by: "test".into(), failed: None };
+                        steps.push_back(self.engine.handle(input, n.at));
+                    }
+                    Effect::Reply(to, answer) => drop(self.answers.insert(to, answer)),
+                    Effect::Spread(_) | Effect::Event(_) => {}
+                    other => left.push(other),
+                }
+            }
+        }
+        left
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let kept =
+            self.journal.iter().filter_map(|f| if let Fact::Entry(k) = f { Some(k.entry.clone()) } else { None });
+        kept.collect()
+    }
+}
+
+#[test]
+fn an_agency_is_admitted_by_the_silence_of_a_window_and_all_agree() {
+    let mut w = World::founded(&["harbor", "polder", "han"]);
+    let pid = w.introduce("harbor", TestAgency::named("amazon"));
+    assert_eq!(w.standing("polder", "amazon"), Some(Standing::Candidate));
+    w.pass(999, &[]);
+    assert_eq!(w.standing("polder", "amazon"), Some(Standing::Candidate), "the window has not run");
+    w.pass(2, &[]);
+    w.pass(1, &[]);
+    for at in ["harbor", "polder", "han", "amazon"] {
+        assert_eq!(w.standing(at, "amazon"), Some(Standing::Participant), "at {at}");
+    }
+    let digests = w.digests();
+    assert!(digests.iter().all(|d| *d == digests[0]), "all nodes hold equal digests");
+    assert!(w.nodes["amazon"].engine.state().confirmed(), "the others' checkpoints name the state that it reached");
+    assert_eq!(w.nodes["han"].engine.state().federation.introducers(&pid), vec![w.pid("harbor")]);
+}
+
+#[test]
+fn consent_of_all_admits_at_once_and_one_objection_bars() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    let good = w.introduce("harbor", TestAgency::named("amazon"));
+    let bad = w.introduce("polder", TestAgency::of_class("bulkmail", Category::Other));
+    for founder in ["harbor", "polder"] {
+        w.vote(founder, Act::Consent, good, None).unwrap();
+    }
+    w.vote("harbor", Act::Object, bad, Some("it sends what we fight")).unwrap();
+    w.sync(&[]);
+    w.pass(5_000, &[]);
+    w.pass(1, &[]);
+    assert_eq!(w.standing("polder", "amazon"), Some(Standing::Participant));
+    for at in ["harbor", "polder", "amazon"] {
+        assert!(matches!(w.standing(at, "bulkmail"), Some(Standing::Objected | Standing::Suspended)), "at {at}");
+        let listing = w.nodes[at].engine.state().federation.listing(&w.pid("harbor")).unwrap().clone();
+        assert_eq!(listing.reasons.values().next().unwrap().record.text, "it sends what we fight", "agencies read why");
+    }
+    w.vote("harbor", Act::Withdraw, bad, None).unwrap();
+    w.sync(&[]);
+    w.pass(5_000, &[]);
+    w.pass(1, &[]);
+    assert_eq!(w.standing("polder", "bulkmail"), Some(Standing::Participant), "a withdrawn objection bars no more");
+}
+
+#[test]
+fn a_private_participant_and_a_candidate_have_no_say() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    w.introduce("harbor", TestAgency::of_class("courier", Category::Courier));
+    w.pass(2_000, &[]);
+    w.pass(1, &[]);
+    assert_eq!(w.standing("harbor", "courier"), Some(Standing::Participant));
+    let pid = w.introduce("harbor", TestAgency::named("amazon"));
+    assert!(matches!(w.vote("courier", Act::Object, pid, None), Err(Refused::Standing(_))));
+    // and if its node wrote one all the same, it would change nothing
+    let courier = w.nodes["courier"].agency.clone();
+    let approval =
+        lapwing_record::membership::Approval::of_stance(courier.pid(), 0, 1, Act::Object, Target::Participant(pid));
+    let stance = Stance {
+        what: What::Object,
+        target: Target::Participant(pid),
+        n: Some(1),
+        approvals: Some(vec![approval.sign(&courier.officers[0], &w.network)]),
+    };
+    let tip = w.nodes["courier"].engine.state().tip(LogKind::Pub);
+    let forged = courier.entry(&w.network, tip, EntryType::Stances, &Stances { items: vec![stance] });
+    w.input("harbor", Input::Entries { entries: vec![forged], reply: None });
+    w.sync(&[]);
+    w.pass(2_000, &[]);
+    w.pass(1, &[]);
+    assert_eq!(w.standing("polder", "amazon"), Some(Standing::Participant));
+}
+
+#[test]
+fn a_replayed_approval_a_stolen_feed_keys_clear_and_a_forged_seat_change_nothing() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    let pid = w.introduce("harbor", TestAgency::named("amazon"));
+    w.vote("polder", Act::Consent, pid, None).unwrap();
+    w.vote("harbor", Act::Consent, pid, None).unwrap();
+    w.vote("harbor", Act::Object, pid, None).unwrap();
+    w.sync(&[]);
+    w.pass(3_000, &[]);
+    assert_eq!(w.standing("polder", "amazon"), Some(Standing::Suspended));
+    // a thief of harbor's feed key: writes the old consent again, a clear, a seat
+    let harbor = w.nodes["harbor"].agency.clone();
+    let consent = w.nodes["harbor"].entries().into_iter().filter(|e| e.header().pid == harbor.pid()).find_map(|e| {
+        let s = Stances::decode(e.body()?).ok()?;
+        s.items.into_iter().find(|i| i.what == What::Consent)
+    });
+    let target = Target::Participant(pid);
+    let items = vec![consent.unwrap(), Stance::by_node(What::Clear, target), Stance::by_node(What::Seat, target)];
+    let tip = w.nodes["harbor"].engine.state().tip(LogKind::Pub);
+    let forged = harbor.entry(&w.network, tip, EntryType::Stances, &Stances { items });
+    w.input("polder", Input::Entries { entries: vec![forged], reply: None });
+    w.sync(&[]);
+    w.pass(3_000, &[]);
+    for at in ["harbor", "polder"] {
+        assert_eq!(w.standing(at, "amazon"), Some(Standing::Suspended), "at {at}");
+    }
+}
+
+#[test]
+fn a_silent_founder_is_excused_by_the_others_and_its_objection_counts_when_it_comes() {
+    let mut w = World::founded(&["harbor", "polder", "han", "savanna"]);
+    let pid = {
+        let applicant = TestAgency::named("amazon");
+        let application = Box::new(applicant.application(&w.network));
+        let pid = applicant.pid();
+        w.add(applicant);
+        w.input("harbor", Input::Apply { application, reply: 0 });
+        w.command("harbor", Command::Introduce(pid)).unwrap();
+        w.sync(&["savanna"]);
+        pid
+    };
+    for _ in 0..3 {
+        w.pass(400, &["savanna"]);
+    }
+    assert_eq!(w.standing("harbor", "amazon"), Some(Standing::Candidate), "W has run, but W + G has not");
+    for _ in 0..4 {
+        w.pass(400, &["savanna"]);
+    }
+    assert_eq!(w.standing("harbor", "amazon"), Some(Standing::Participant), "three of four excuse the fourth");
+    w.sync(&[]);
+    w.vote("savanna", Act::Object, pid, None).unwrap();
+    w.sync(&[]);
+    assert_eq!(w.standing("harbor", "amazon"), Some(Standing::Suspended));
+}
+
+#[test]
+fn an_amendment_is_adopted_when_nobody_objects() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    let mut params = w.charter.charter.params.clone();
+    params.window_ms = 2_000;
+    let ask = Ask::Motion { params: params.clone(), expires: w.now + 100_000, statement: "more time".into() };
+    let Ok(Answer::Proposal(id)) = w.command("harbor", Command::Propose(ask)) else { panic!("a proposal") };
+    w.approve("harbor", id).unwrap();
+    w.sync(&[]);
+    for _ in 0..4 {
+        w.pass(1_001, &[]);
+    }
+    for at in ["harbor", "polder"] {
+        assert_eq!(w.nodes[at].engine.state().federation.params(), params, "at {at}");
+    }
+}
+
+#[test]
+fn replaying_a_journal_gives_the_live_state() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    let pid = w.introduce("harbor", TestAgency::named("amazon"));
+    w.vote("polder", Act::Object, pid, Some("why not")).unwrap();
+    w.pass(3_000, &[]);
+    for (name, node) in &w.nodes {
+        let mut again = engine(&w.charter, &node.agency);
+        for fact in &node.journal {
+            let bytes = encode(fact);
+            assert_eq!(&decode::<Fact>(&bytes, 1 << 24).unwrap(), fact);
+            again.replay(fact);
+        }
+        let (live, replayed) = (node.engine.state(), again.state());
+        assert_eq!(live.federation.state_digest(), replayed.federation.state_digest(), "{name}");
+        assert_eq!(live.federation.heads_root(Plane::Agy), replayed.federation.heads_root(Plane::Agy), "{name}");
+        assert_eq!(live.as_of, replayed.as_of, "{name}");
+        assert_eq!(live.notices.size(), replayed.notices.size(), "{name}");
+    }
+}
+
+#[test]
+fn entries_in_any_order_lead_to_the_same_digest() {
+    let mut w = World::founded(&["harbor", "polder", "han"]);
+    let pid = w.introduce("harbor", TestAgency::named("amazon"));
+    w.vote("polder", Act::Consent, pid, None).unwrap();
+    w.pass(2_000, &[]);
+    w.pass(1, &[]);
+    let entries = w.nodes["han"].entries();
+    let expected = w.nodes["han"].engine.state().federation.state_digest();
+    for seed in 0..20u64 {
+        let mut engine = engine(&w.charter, &TestAgency::named("han"));
+        let mut order: Vec<&Entry> = entries.iter().collect();
+        order.sort_by_key(|e| lapwing_record::id::HashOf::Msg.hash(&[&e.id().0[..], &seed.to_le_bytes()].concat()));
+        // an entry that comes too early is not kept; it comes again, as anti-entropy does
+        for _ in 0..entries.len() {
+            for entry in &order {
+                engine.replay(&Fact::Entry(lapwing_engine::fact::Kept { at: 0, entry: (*entry).clone() }));
+            }
+        }
+        assert_eq!(engine.state().federation.state_digest(), expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn an_older_copy_signs_nothing_until_its_own_head_is_back() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    let stale: Vec<Fact> = w.nodes["harbor"].journal.clone();
+    let pid = w.introduce("harbor", TestAgency::named("amazon"));
+    w.pass(2_000, &[]);
+    let tip = w.nodes["harbor"].engine.state().tip(LogKind::Pub).unwrap();
+    let own: Vec<Entry> = w.nodes["harbor"].entries();
+    // the copy starts; the high-water file names what is missing
+    let agency = TestAgency::named("harbor");
+    let mut copy = engine(&w.charter, &agency);
+    stale.iter().for_each(|f| copy.replay(f));
+    let step = copy.resume(w.now, vec![(LogKind::Pub, tip.0, tip.1)], true);
+    assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))));
+    w.now += 60_000;
+    let step = copy.handle(Input::Wake, w.now);
+    assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))), "waiting alone is not enough for a copy");
+    let step = copy.handle(Input::HeadAnswer { from: w.pid("polder"), level: false }, w.now);
+    assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))));
+    let step = copy.handle(
+        Input::Local {
+            command: Box::new(Command::Propose(Ask::Stance {
+                act: Act::Object,
+                target: Target::Participant(pid),
+                reason: None,
+                salt: [0; 16],
+            })),
+            reply: 1,
+        },
+        w.now,
+    );
+    assert!(step.effects.iter().any(|e| matches!(e, Effect::Reply(1, Err(Refused::HeadUnchecked(_))))));
+    // its own entries come back, and the peer has nothing more of it
+    let step = copy.handle(Input::Entries { entries: own, reply: None }, w.now);
+    assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))), "the peer has not said that this is all");
+    let _ = copy.handle(Input::HeadAnswer { from: w.pid("polder"), level: true }, w.now);
+    assert_eq!(copy.state().tip(LogKind::Pub).map(|t| t.1), Some(tip.1));
+    let step = copy.handle(Input::Wake, w.now);
+    for effect in step.effects {
+        if let Effect::Sign(header, _) = effect {
+            assert!(header.seq > tip.0, "it goes on after its own head");
+        }
+    }
+    assert!(copy.handle(Input::Entries { entries: vec![], reply: Some(9) }, w.now).facts.is_empty());
+}
+
+#[test]
+fn an_entry_of_a_stranger_is_kept_nowhere() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    let stranger = TestAgency::named("stranger");
+    let target = Target::Participant(w.pid("harbor"));
+    let items = vec![Stance::by_node(What::Noted, target)];
+    let entry = stranger.entry(&w.network, None, EntryType::Stances, &Stances { items });
+    let before = w.nodes["harbor"].journal.len();
+    w.next_reply += 1;
+    let reply = w.next_reply;
+    w.input("harbor", Input::Entries { entries: vec![entry], reply: Some(reply) });
+    let answer = w.nodes.get_mut("harbor").unwrap().answers.remove(&reply);
+    assert!(matches!(answer, Some(Ok(Answer::Placed(p))) if p == [Placed::UnknownAuthor]));
+    assert_eq!(w.nodes["harbor"].journal.len(), before);
+}
