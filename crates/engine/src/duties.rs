@@ -40,7 +40,7 @@ impl Engine {
         let stances = |what, targets: Vec<Target>| -> Vec<Stance> {
             targets.into_iter().take(MAX_STANCES).map(|t| Stance::by_node(what, line::wire_target(t))).collect()
         };
-        let noted = self.noted();
+        let noted = self.state.noted.clone();
         let clear: Vec<Target> = duties.clear.into_iter().filter(|t| self.may_clear(*t, &noted, now)).collect();
         let seat: Vec<Target> = duties.seat.into_iter().filter(|t| self.may_seat(*t)).collect();
         let items = if !duties.note.is_empty() {
@@ -65,20 +65,6 @@ impl Engine {
         if let Some(checkpoint) = self.due_checkpoint(now) {
             self.reserve(EntryType::Checkpoint, encode(&checkpoint), Vec::new(), now, step);
         }
-    }
-
-    /// When this node noted each target, by its own log.
-    pub(crate) fn noted(&self) -> BTreeMap<Target, u64> {
-        let author = self.state.federation.author(&self.state.me).expect("hosted");
-        let mut noted = BTreeMap::new();
-        for line in author.listed(LogKind::Pub) {
-            for item in line.items() {
-                if let Item::Said { target, word: Word::Noted } = item {
-                    noted.entry(*target).or_insert(line.clock);
-                }
-            }
-        }
-        noted
     }
 
     /// Milliseconds UTC at which this node's own window for a target ends.
@@ -193,7 +179,7 @@ impl Engine {
         if !federation.is_full_agency(&self.state.me) {
             return None;
         }
-        let state = federation.state_digest();
+        let state = self.state.digest;
         let last = federation.listing(&self.state.me).and_then(|l| l.checkpoint.as_ref());
         let due = last.is_none_or(|c| c.record.state != state || now >= c.clock + DAY_MS);
         due.then(|| Checkpoint {
@@ -219,7 +205,8 @@ impl Engine {
             }
             Target::Motion(_) => true,
         };
-        let ends = self.noted().into_iter().filter(|(t, _)| open(t)).flat_map(|(_, at)| {
+        let ends = self.state.noted.iter().filter(|(t, _)| open(t)).flat_map(|(_, at)| {
+            let at = *at;
             let end = self.window_end(at);
             [
                 end,
@@ -242,7 +229,8 @@ impl Engine {
             return;
         }
         let window = self.state.federation.params().window_ms;
-        for (target, at) in self.noted() {
+        let noted = self.state.noted.clone();
+        for (&target, &at) in noted.iter() {
             let end = self.window_end(at);
             if now >= end || self.has_cleared(target) {
                 continue;

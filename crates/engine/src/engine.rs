@@ -16,7 +16,8 @@ use crate::author::Placed;
 use crate::case::{Case, Delivery, Told};
 use crate::fact::{self, Fact, Notice, NoticeKind};
 use crate::federation::{Changes, Federation};
-use crate::membership::Standing;
+use crate::line::Line;
+use crate::membership::{Item, Standing, Target, Word};
 use crate::step::{Answer, Command, Effect, Event, Input, Refused, Step};
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::charter::{CharterFile, DAY_MS};
@@ -118,6 +119,10 @@ pub struct State {
     pub blobs: RedBlackTreeMapSync<Digest, ThreadId>,
     /// States that this node has passed through.
     pub reached: Arc<BTreeSet<Digest>>,
+    /// Names the state of the roster now: [`Federation::state_digest`].
+    pub digest: Digest,
+    /// When this node noted each target, by its own log.
+    pub noted: Arc<BTreeMap<Target, u64>>,
     /// Facts applied.
     pub as_of: u64,
 }
@@ -151,6 +156,8 @@ impl State {
             acks: RedBlackTreeMapSync::new_sync(),
             blobs: RedBlackTreeMapSync::new_sync(),
             reached: Arc::default(),
+            digest: Digest([0; 32]),
+            noted: Arc::default(),
             as_of: 0,
         }
     }
@@ -273,19 +280,43 @@ impl State {
             if entry.header().pid == self.me {
                 let id = entry.id();
                 Arc::make_mut(&mut self.reserved).retain(|r| r.header.id() != id);
+                self.note_own(&id);
             }
             for pid in &changes.introduced {
                 self.inbox.remove_mut(pid);
             }
-            if !changes.standings.is_empty() || changes.forked || self.reached.is_empty() {
+            let header = entry.header();
+            let kind = header.entry_type();
+            let of_roster =
+                [EntryType::Stances, EntryType::Excuse, EntryType::Introduce, EntryType::Motion, EntryType::ForkProof];
+            if header.log == LogKind::Id || changes.forked || kind.is_some_and(|k| of_roster.contains(&k)) {
                 self.reach();
             }
         }
         (Some(placed), changes)
     }
 
+    /// Keeps [`State::noted`] in step with the own log: its new line, or all of it where that was not simply the next.
+    fn note_own(&mut self, id: &EntryId) {
+        let author = self.federation.author(&self.me).expect("hosted");
+        let newest = author.newest(LogKind::Pub).stem.last().filter(|l| l.id == *id);
+        let lines: Vec<&Line> = newest.map_or_else(|| author.listed(LogKind::Pub).collect(), |l| vec![l]);
+        let noted = Arc::make_mut(&mut self.noted);
+        if newest.is_none() {
+            noted.clear();
+        }
+        for line in lines {
+            for item in line.items() {
+                if let Item::Said { target, word: Word::Noted } = item {
+                    noted.entry(*target).or_insert(line.clock);
+                }
+            }
+        }
+    }
+
     fn reach(&mut self) {
         let digest = self.federation.state_digest();
+        self.digest = digest;
         let reached = Arc::make_mut(&mut self.reached);
         if reached.len() >= MAX_REACHED {
             reached.pop_first();
@@ -502,7 +533,6 @@ impl Engine {
 
     /// Whether our own entry holds an objection.
     fn holds_objection(&self, id: &EntryId) -> bool {
-        use crate::membership::{Item, Word};
         let author = self.state.federation.author(&self.state.me).expect("hosted");
         let line = author.newest(LogKind::Pub).stem.last().filter(|l| l.id == *id);
         line.is_some_and(|l| l.items().iter().any(|i| matches!(i, Item::Said { word: Word::Object { .. }, .. })))
@@ -532,8 +562,8 @@ impl Engine {
         }
         for (by, target) in changes.objections.iter().filter(|(by, _)| *by != me) {
             let subject = match target {
-                crate::membership::Target::Participant(p) => Digest(p.0),
-                crate::membership::Target::Motion(m) => Digest(m.0),
+                Target::Participant(p) => Digest(p.0),
+                Target::Motion(m) => Digest(m.0),
             };
             self.notice(NoticeKind::Objection, Some(*by), Some(subject), None, now, step);
         }
@@ -585,8 +615,19 @@ impl Engine {
 
     // -- own entries ------------------------------------------------------------------------------------------------
 
-    /// Whether this node may sign at all.
+    /// Whether this node may sign entries and statements.
     pub(crate) fn may_sign(&self) -> Result<(), Refused> {
+        self.head_known()?;
+        if self.state.federation.author(&self.state.me).is_some_and(|a| a.contested()) {
+            return Err(Refused::Conflict(
+                "this participant's own log is contested; choose one branch with `lapwing heal`".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether this node knows where its own logs end.
+    fn head_known(&self) -> Result<(), Refused> {
         match &self.head {
             HeadCheck::Done => Ok(()),
             HeadCheck::Waiting { restored: true, .. } => Err(Refused::HeadUnchecked(
@@ -735,7 +776,7 @@ impl Engine {
         if entry.header().pid != self.state.me || entry.header().log != LogKind::Id {
             return Err(Refused::Invalid("not an entry of this participant's log 0".into()));
         }
-        self.may_sign()?;
+        self.head_known()?;
         let id = entry.id();
         match self.take_entry(entry, now, step) {
             Placed::New | Placed::Duplicate => Ok(Answer::Entry(id)),

@@ -163,8 +163,11 @@ impl Federation {
     }
     /// Whether it is an agency in full standing.
     pub fn is_full_agency(&self, pid: &Pid) -> bool {
-        self.is_participant(pid)
-            && self.inception(pid).is_some_and(|i| i.class == lapwing_record::identity::Class::Agency)
+        self.is_participant(pid) && self.is_agency(pid)
+    }
+    /// Whether it is an agency, whatever its standing.
+    pub fn is_agency(&self, pid: &Pid) -> bool {
+        self.inception(pid).is_some_and(|i| i.class == lapwing_record::identity::Class::Agency)
     }
     /// Entries held of every log that everyone holds.
     pub fn entries(&self) -> u64 {
@@ -306,12 +309,8 @@ impl Federation {
     /// What a line of log 1 brings about beyond its author's own words. Everything here only ever grows.
     fn consequences(&mut self, pid: Pid, line: &Line, changes: &mut Changes) {
         match &line.says {
-            Says::Introduce(_) if self.vouched.contains(&pid) => self.introduce_from(pid, line, changes),
-            Says::Motion(motion) => {
-                if self.inception(&pid).is_some_and(|i| i.class == lapwing_record::identity::Class::Agency) {
-                    self.motions.insert_mut(line.id, (pid, motion.clone()));
-                }
-            }
+            Says::Introduce(_) if self.vouched.contains(&pid) => self.introduce_from(line, changes),
+            Says::Motion(motion) if self.is_agency(&pid) => self.motions.insert_mut(line.id, (pid, motion.clone())),
             Says::ForkProof(proof) => changes.forked |= self.take_proof(proof),
             Says::Items(items) => {
                 for item in items.iter() {
@@ -332,8 +331,7 @@ impl Federation {
 
     /// From here on `pid`'s introductions and seats count for what is stored.
     fn vouch(&mut self, pid: Pid, changes: &mut Changes) {
-        let agency = self.inception(&pid).is_some_and(|i| i.class == lapwing_record::identity::Class::Agency);
-        if !agency || self.vouched.contains(&pid) {
+        if !self.is_agency(&pid) || self.vouched.contains(&pid) {
             return;
         }
         self.vouched.insert_mut(pid);
@@ -345,7 +343,7 @@ impl Federation {
         }
     }
 
-    fn introduce_from(&mut self, _by: Pid, line: &Line, changes: &mut Changes) {
+    fn introduce_from(&mut self, line: &Line, changes: &mut Changes) {
         let Says::Introduce(application) = &line.says else { return };
         let Ok(id) = check_application(application, &self.network) else { return };
         let pid = id.pid;
