@@ -1,0 +1,115 @@
+//! `lapwing run`: the daemon, from its data folder until it is told to stop.
+
+use crate::cli::run_options::RunOptions;
+use anyhow::Context;
+use lapwing_api::problem::{Code, Problem};
+use lapwing_node::config::{LogFormat, LogSettings, Settings, multiaddr};
+use lapwing_node::folder::Folder;
+use lapwing_node::keys::{KeyFileError, Passphrase};
+use lapwing_node::node::{Node, NodeError, StartOptions};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// Runs a node until SIGINT or SIGTERM, or until it fails.
+pub fn run(folder: Folder, options: RunOptions) -> anyhow::Result<ExitCode> {
+    let settings = settings(&folder, &options)?;
+    log(&settings.log);
+    let passphrase = passphrase(&folder, &settings, &options)?;
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let runtime = runtime.context("no threads for the node")?;
+    let outcome = runtime.block_on(async {
+        let start = StartOptions { assert_current: options.assert_current };
+        let node = Node::start(folder, settings, passphrase.as_ref(), start).await?;
+        println!("The node runs. Its API listens on {}; `lapwing status` tells how it is. Ctrl-C stops it.", node.api);
+        let office = node.office.clone();
+        tokio::spawn(async move {
+            signalled().await;
+            tracing::info!("told to stop");
+            office.stop();
+        });
+        node.wait().await
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    outcome.map(|()| ExitCode::SUCCESS).map_err(|e| problem(e).into())
+}
+
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = term.recv() => {}
+    }
+}
+
+fn settings(folder: &Folder, options: &RunOptions) -> anyhow::Result<Settings> {
+    let mut settings = Settings::load(folder).map_err(crate::cli::fail::config)?;
+    let invalid = |what: String| Problem::new(Code::Invalid, what);
+    if let Some(listen) = &options.listen {
+        settings.node.listen = vec![multiaddr(listen).map_err(|e| invalid(format!("--listen: {e}")))?];
+    }
+    if let Some(listen) = &options.api_listen {
+        let parsed = listen.parse().map_err(|_| invalid(format!("--api-listen: `{listen}` is not ip:port")))?;
+        settings.api.listen = parsed;
+    }
+    for addr in &options.bootstrap {
+        settings.node.bootstrap.push(multiaddr(addr).map_err(|e| invalid(format!("--bootstrap: {e}")))?);
+    }
+    if let Some(file) = &options.passphrase_file {
+        settings.keys.passphrase_file = Some(file.clone());
+    }
+    Ok(settings)
+}
+
+/// Where the passphrase comes from: a file, the service manager, or a prompt if the keys ask for one.
+fn passphrase(folder: &Folder, settings: &Settings, _options: &RunOptions) -> anyhow::Result<Option<Passphrase>> {
+    let found = Passphrase::find(settings.keys.passphrase_file.as_deref()).map_err(crate::cli::fail::passphrase)?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    match lapwing_node::keys::read_info(&folder.feed_key()) {
+        Ok(info) if !info.encrypted => {
+            tracing::warn!("this node's keys are NOT encrypted: whoever can read the folder can speak for it. For trials only.");
+            Ok(None)
+        }
+        Ok(_) if std::io::stdin().is_terminal() => {
+            let text = rpassword::prompt_password("Passphrase of the node's keys: ").context("no passphrase")?;
+            Ok(Some(Passphrase::new(text).map_err(crate::cli::fail::passphrase)?))
+        }
+        Ok(_) => Err(crate::cli::fail::key(KeyFileError::PassphraseNeeded(folder.feed_key())).into()),
+        Err(e) => Err(crate::cli::fail::key(e).into()),
+    }
+}
+
+fn log(settings: &LogSettings) {
+    let level = settings.level.as_str();
+    let filter = tracing_subscriber::EnvFilter::new(format!("{level},libp2p=warn,yamux=warn,sled=warn,multistream_select=warn"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // a second subscriber in one process would be a fault of tests only: the first one stays
+    let _ = match settings.format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
+    };
+}
+
+/// What an administrator can do about it.
+fn problem(error: NodeError) -> Problem {
+    let text = error.to_string();
+    match error {
+        NodeError::NoCharter => Problem::new(Code::Config, text)
+            .hint("Founders: `lapwing charter install FILE` once all have signed. Others: `lapwing init --charter FILE`."),
+        NodeError::Lock(_) => Problem::new(Code::Conflict, text).hint("Another lapwing uses this folder; `lapwing stop` stops it."),
+        NodeError::Key(e) => crate::cli::fail::key(e),
+        NodeError::File(e) => crate::cli::fail::file(e),
+        NodeError::Charter(_) | NodeError::Identity(_) | NodeError::IdLog(_) | NodeError::OtherFeed => {
+            Problem::new(Code::Config, text)
+        }
+        NodeError::Api(..) | NodeError::Net(_) => {
+            Problem::new(Code::Config, text).hint("Is the port taken? Choose others with --listen and --api-listen, or in config.toml.")
+        }
+        NodeError::Journal(_) | NodeError::Keyring(_) | NodeError::HighWater(..) => Problem::new(Code::Internal, text)
+            .hint("The data folder is damaged at the place named. Nothing was changed; restore it from a backup."),
+        _ => Problem::new(Code::Internal, text),
+    }
+}

@@ -1,0 +1,120 @@
+//! Where things stand in the journal: the index over it, derived and replaceable.
+//!
+//! | tree | key | value |
+//! |---|---|---|
+//! | `entry` | pid ‖ log ‖ epoch ‖ seq ‖ id | journal position |
+//! | `message` | statement id | journal position |
+
+use lapwing_engine::fact::Fact;
+use lapwing_record::cbor::{self, Bytes, encode};
+use lapwing_record::entry::{Entry, LogKind};
+use lapwing_record::id::{EntryId, MsgId, Pid};
+use lapwing_store::index::{Batch, Index, IndexError, Order};
+use lapwing_store::journal::{JournalReader, MAX_PAYLOAD, Position, ReadError};
+use std::ops::Bound;
+
+/// Why a record cannot be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum BookError {
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] ReadError),
+    /// A journal record is not of this program's form.
+    #[error("journal record {0} is not understood: {1}")]
+    Fact(Position, cbor::DecodeError),
+}
+
+/// The read side of the journal.
+pub struct Book {
+    /// The journal.
+    pub journal: JournalReader,
+    /// The index.
+    pub index: Index,
+}
+
+/// A fact's bytes in the journal.
+pub fn write_fact(fact: &Fact) -> Vec<u8> {
+    encode(fact)
+}
+
+/// A fact from its bytes.
+pub fn read_fact(position: Position, bytes: &[u8]) -> Result<Fact, BookError> {
+    // nested one level deeper than what travels: an entry inside a fact
+    cbor::decode(bytes, MAX_PAYLOAD).map_err(|e| BookError::Fact(position, e))
+}
+
+fn entry_key(pid: &Pid, log: LogKind, epoch: u64, seq: u64, id: Option<&EntryId>) -> Vec<u8> {
+    let mut key = pid.0.to_vec();
+    key.push(log.number() as u8);
+    key.extend(epoch.to_be_bytes());
+    key.extend(seq.to_be_bytes());
+    key.extend(id.map(|id| id.0).into_iter().flatten());
+    key
+}
+
+/// Notes where a fact lies.
+pub fn note(fact: &Fact, position: Position, batch: &mut Batch) {
+    match fact {
+        Fact::Entry(kept) => {
+            let h = kept.entry.header();
+            let key = entry_key(&h.pid, h.log, h.epoch, h.seq, Some(&kept.entry.id()));
+            batch.put("entry", &key, &position.to_bytes());
+        }
+        Fact::Said(s) | Fact::Recovered(s) => batch.put("message", &s.open.id.0, &position.to_bytes()),
+        Fact::Heard(h) => batch.put("message", &h.open.id.0, &position.to_bytes()),
+        _ => {}
+    }
+}
+
+impl Book {
+    fn fact_at(&self, value: &[u8]) -> Result<Option<Fact>, BookError> {
+        let Ok(bytes) = value.try_into() else { return Ok(None) };
+        let position = Position::from_bytes(bytes);
+        read_fact(position, &self.journal.read(position)?).map(Some)
+    }
+
+    /// Entries of one epoch of a log, by place, from `from` on: at most `max` bytes of them, and whether there are more.
+    pub fn entries(
+        &self,
+        pid: &Pid,
+        log: LogKind,
+        epoch: u64,
+        from: u64,
+        max: usize,
+    ) -> Result<(Vec<Entry>, bool), BookError> {
+        let low = entry_key(pid, log, epoch, from, None);
+        let high = entry_key(pid, log, epoch, u64::MAX, Some(&EntryId([0xff; 32])));
+        let (mut out, mut bytes, mut after) = (Vec::new(), 0, None);
+        loop {
+            let start = after.as_deref().map_or(Bound::Included(&low[..]), Bound::Excluded);
+            let page = self.index.range("entry", start, Bound::Included(&high[..]), Order::Ascending, 256)?;
+            let last = page.entries.last().map(|(key, _)| key.clone());
+            for (_, value) in &page.entries {
+                if let Some(Fact::Entry(kept)) = self.fact_at(value)? {
+                    bytes += kept.entry.encode().len();
+                    if bytes > max && !out.is_empty() {
+                        return Ok((out, true));
+                    }
+                    out.push(kept.entry);
+                }
+            }
+            match last {
+                Some(last) if page.entries.len() == 256 => after = Some(last),
+                _ => return Ok((out, false)),
+            }
+        }
+    }
+
+    /// The locked content of a statement.
+    pub fn locked(&self, id: &MsgId) -> Result<Option<Bytes>, BookError> {
+        let Some(value) = self.index.get("message", &id.0)? else { return Ok(None) };
+        Ok(match self.fact_at(&value)? {
+            Some(Fact::Said(s) | Fact::Recovered(s)) => Some(s.locked),
+            Some(Fact::Heard(h)) => Some(h.locked),
+            _ => None,
+        })
+    }
+}

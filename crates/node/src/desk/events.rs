@@ -1,0 +1,70 @@
+//! What happens, for those who watch.
+
+use super::Desk;
+use super::names::named;
+use lapwing_api::ops::{Access, Role};
+use lapwing_api::service::Notice;
+use lapwing_engine::engine::State;
+use lapwing_engine::step::Event;
+use lapwing_record::id::Pid;
+
+impl Desk {
+    /// The next event after `last` that the role may see. A watcher that fell behind what is kept is told so first, with
+    /// a `gap`; one that comes from before a restart begins with everything since it.
+    pub(super) async fn watch(&self, last: u64, role: Role) -> Option<Notice> {
+        let events = self.office.events();
+        let mut last = if last > events.latest() { 0 } else { last };
+        loop {
+            let (id, event) = tokio::select! {
+                biased;
+                () = self.office.stopped() => return None,
+                event = events.after(last) => event?,
+            };
+            if id > last + 1 {
+                let missed = id - 1 - last;
+                return Some(Notice { id: id - 1, name: "gap".into(), data: serde_json::json!({ "missed": missed }) });
+            }
+            if sees(role, &event) {
+                return Some(notice(&self.view().state, id, &event));
+            }
+            last = id;
+        }
+    }
+}
+
+fn sees(role: Role, event: &Event) -> bool {
+    !matches!(event, Event::Case(_)) || Access::Cases.allows(role)
+}
+
+fn notice(state: &State, id: u64, event: &Event) -> Notice {
+    let of = |pid: &Pid| serde_json::json!({ "of": named(state, pid) });
+    let (name, data) = match event {
+        Event::Standing(pid) => {
+            let standing = state.federation.standing(pid).map(|s| s.as_str());
+            ("standing", serde_json::json!({ "of": named(state, pid), "standing": standing }))
+        }
+        Event::Directory(pid) => ("directory", of(pid)),
+        Event::Case(thread) => {
+            let stage = state.case(thread).map(|c| c.stage().as_str());
+            ("case", serde_json::json!({ "thread": thread, "stage": stage }))
+        }
+        Event::Application(pid) => ("application", serde_json::json!({ "pid": pid })),
+        Event::Proposal(digest) => ("proposal", serde_json::json!({ "proposal": digest })),
+        Event::Contested(pid) => ("contested", of(pid)),
+    };
+    Notice { id, name: name.into(), data }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lapwing_record::id::ThreadId;
+
+    #[test]
+    fn an_administrator_is_told_of_no_case() {
+        let case = Event::Case(ThreadId([1; 32]));
+        assert!(!sees(Role::Admin, &case));
+        assert!(sees(Role::Admin, &Event::Standing(Pid([1; 32]))));
+        assert!([Role::Analyst, Role::Officer, Role::Auditor].into_iter().all(|r| sees(r, &case)));
+    }
+}

@@ -1,0 +1,240 @@
+//! The operations of the API: what each asks of the state, and what it hands to the driver.
+//!
+//! ```text
+//! Call ─▶ desk ─▶ reads: the published view, the read side      (never behind a write)
+//!              └▶ changes: a Command to the driver ─▶ durable ─▶ answer
+//! ```
+//!
+//! One file a noun. A handler takes words from outside, makes them into ids ([`names`]), and answers with the contract's
+//! types. Everything that reads a disk runs on a thread that may block. Content of cases is opened here only, for callers
+//! who may see it, and never logged.
+
+mod applications;
+mod charter;
+mod contacts;
+mod drafts;
+mod events;
+mod evidence;
+mod explain;
+mod export;
+mod hex;
+mod identity;
+mod log;
+mod members;
+mod motions;
+mod names;
+mod notices;
+mod open_now;
+mod paging;
+mod parts;
+mod proposals;
+mod referrals;
+mod say;
+mod status;
+mod submit;
+mod time;
+mod tokens;
+
+pub use parts::{PeersView, Progress, Transfers};
+
+use crate::office::{Office, View};
+use crate::tokens::Tokens;
+use lapwing_api::ops::{OPS, Op, Role};
+use lapwing_api::problem::{Code, Problem};
+use lapwing_api::service::{Call, Caller, Later, Notice, Reply, Service};
+use lapwing_api::types::{Done, Page, WhoAmI};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+/// The API of one node. Cloning is cheap.
+#[derive(Clone)]
+pub struct Desk {
+    office: Arc<Office>,
+    tokens: Arc<Tokens>,
+    peers: Arc<dyn PeersView>,
+    transfers: Arc<dyn Transfers>,
+    uploads: PathBuf,
+    /// Drafts are changed one at a time.
+    drafting: Arc<Mutex<()>>,
+    /// Submissions are made one at a time, so that a repeated one finds the first.
+    submitting: Arc<tokio::sync::Mutex<()>>,
+}
+
+type Answer = Result<Reply, Problem>;
+
+impl Desk {
+    /// The desk of a node. Removes what interrupted uploads left in `uploads`.
+    pub fn new(
+        office: Arc<Office>,
+        tokens: Arc<Tokens>,
+        peers: Arc<dyn PeersView>,
+        transfers: Arc<dyn Transfers>,
+        uploads: PathBuf,
+    ) -> Self {
+        drafts::clear_uploads(&uploads);
+        Desk { office, tokens, peers, transfers, uploads, drafting: Arc::default(), submitting: Arc::default() }
+    }
+
+    fn view(&self) -> Arc<View> {
+        self.office.view()
+    }
+
+    /// Runs a handler on a thread that may block.
+    async fn blocking(&self, call: Call, handler: fn(&Desk, &Call) -> Answer) -> Answer {
+        let desk = self.clone();
+        let work = tokio::task::spawn_blocking(move || handler(&desk, &call));
+        work.await.unwrap_or_else(|_| Err(Problem::new(Code::Internal, "a handler failed; the node's log says why")))
+    }
+
+    async fn answer(&self, call: Call) -> Answer {
+        match call.op {
+            Op::Live => done(),
+            Op::Status => self.blocking(call, Desk::status).await,
+            Op::WhoAmI => who_am_i(&call),
+            Op::Tokens => self.blocking(call, Desk::list_tokens).await,
+            Op::TokenNew => self.blocking(call, Desk::make_token).await,
+            Op::TokenRevoke => self.blocking(call, Desk::revoke_token).await,
+            Op::Peers => {
+                let view = self.view();
+                whole(self.peers.peers(&view), &view)
+            }
+            Op::Shutdown => {
+                tracing::info!(by = %name_of_caller(&call), "asked to stop");
+                self.office.stop();
+                done()
+            }
+            Op::AssertCurrent => {
+                tracing::warn!(by = %name_of_caller(&call), "asserted that this node holds its own latest entries");
+                self.office.command(lapwing_engine::step::Command::AssertCurrent).await?;
+                done()
+            }
+            Op::Members => self.blocking(call, Desk::members).await,
+            Op::Member => self.blocking(call, Desk::member).await,
+            Op::Explain => self.blocking(call, Desk::explain).await,
+            Op::Charter => self.blocking(call, Desk::charter).await,
+            Op::Log => self.blocking(call, Desk::log).await,
+            Op::Contacts => self.blocking(call, Desk::contacts).await,
+            Op::ContactPublish => self.publish_contact(call).await,
+            Op::ProfilePublish => self.publish_profile(call).await,
+            Op::Application => json(&self.peers.application(&self.view())),
+            Op::Applications => self.blocking(call, Desk::applications).await,
+            Op::Introduce => self.introduce(call).await,
+            Op::Proposals => self.blocking(call, Desk::proposals).await,
+            Op::Propose => self.propose(call).await,
+            Op::Proposal => self.blocking(call, Desk::proposal).await,
+            Op::Approve => self.approve(call).await,
+            Op::Motions => self.blocking(call, Desk::motions).await,
+            Op::Objection => self.blocking(call, Desk::objection).await,
+            Op::IdEntry => self.take_id_entry(call).await,
+            Op::Identity => self.blocking(call, Desk::identity).await,
+            Op::Notices => self.blocking(call, Desk::notices).await,
+            Op::ReferralCheck => self.blocking(call, Desk::check_referral).await,
+            Op::Drafts => self.blocking(call, Desk::open_draft).await,
+            Op::EvidencePut => self.blocking(call, Desk::put_evidence).await,
+            Op::Submit => self.submit(call).await,
+            Op::Referrals => self.blocking(call, Desk::referrals).await,
+            Op::Referral => self.blocking(call, Desk::referral).await,
+            Op::Prepare => self.blocking(call, Desk::prepare).await,
+            Op::Say => self.say(call).await,
+            Op::EvidenceFetch => self.fetch_evidence(&call),
+            Op::EvidenceGet => self.blocking(call, Desk::get_evidence).await,
+            Op::Export => self.blocking(call, Desk::export).await,
+            Op::Events => Err(Problem::new(Code::Internal, "events are a stream, not a call")),
+        }
+    }
+}
+
+impl Service for Desk {
+    fn authenticate(&self, secret: &str) -> Option<Caller> {
+        self.tokens.authenticate(secret)
+    }
+
+    fn upload_dir(&self) -> PathBuf {
+        self.uploads.clone()
+    }
+
+    fn call<'a>(&'a self, call: Call) -> Later<'a, Answer> {
+        Box::pin(self.answer(call))
+    }
+
+    fn latest_event(&self) -> u64 {
+        self.office.events().latest()
+    }
+
+    fn next_event<'a>(&'a self, last: u64, role: Role) -> Later<'a, Option<Notice>> {
+        Box::pin(self.watch(last, role))
+    }
+}
+
+fn who_am_i(call: &Call) -> Answer {
+    let caller = call.caller.as_ref().ok_or_else(|| Problem::new(Code::Unauthenticated, "no valid token was given"))?;
+    let can = OPS.iter().filter(|row| row.access.allows(caller.role)).map(|row| row.name.to_owned());
+    json(&WhoAmI { name: caller.name.clone(), role: caller.role.to_string(), can: can.collect() })
+}
+
+fn name_of_caller(call: &Call) -> &str {
+    call.caller.as_ref().map_or("", |c| &c.name)
+}
+
+// -- answers and parameters -------------------------------------------------------------------------------------------
+
+fn json(value: &impl Serialize) -> Answer {
+    status_json(200, value)
+}
+
+fn status_json(status: u16, value: &impl Serialize) -> Answer {
+    let value = serde_json::to_value(value)
+        .map_err(|e| Problem::new(Code::Internal, format!("the answer cannot be written as JSON: {e}")))?;
+    Ok(Reply::Json(status, value))
+}
+
+fn done() -> Answer {
+    json(&Done { ok: true })
+}
+
+/// A list that is short by nature, as one page.
+fn whole<T: Serialize>(items: Vec<T>, view: &View) -> Answer {
+    json(&Page { items, next: None, as_of: view.state.as_of })
+}
+
+/// The JSON body as what the operation takes.
+fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Problem> {
+    T::deserialize(&call.body).map_err(|e| Problem::new(Code::Malformed, format!("the body does not fit {}: {e}", call.op.row().name)))
+}
+
+/// A parameter of the path: always there.
+fn path<'a>(call: &'a Call, name: &str) -> &'a str {
+    call.params.get(name).map_or("", String::as_str)
+}
+
+/// A filter: absent, or with a value.
+fn filter<'a>(call: &'a Call, name: &str) -> Option<&'a str> {
+    call.params.get(name).map(String::as_str).filter(|v| !v.is_empty())
+}
+
+/// A filter that is read.
+fn parsed<T: std::str::FromStr>(call: &Call, name: &str) -> Result<Option<T>, Problem>
+where
+    T::Err: std::fmt::Display,
+{
+    filter(call, name).map(|text| text.parse().map_err(|e| Problem::new(Code::Malformed, format!("`{name}`: {e}")))).transpose()
+}
+
+/// A filter that is true or false.
+fn flag(call: &Call, name: &str) -> Result<Option<bool>, Problem> {
+    parsed(call, name)
+}
+
+fn not_found(what: impl Into<String>) -> Problem {
+    Problem::new(Code::NotFound, what)
+}
+
+fn internal(what: &str, error: impl std::fmt::Display) -> Problem {
+    tracing::error!(%error, what, "an operation failed");
+    Problem::new(Code::Internal, format!("{what} failed; the node's log says why"))
+}
+
+#[cfg(test)]
+mod testworld;

@@ -1,0 +1,245 @@
+//! The one loop: take what waits, let the engine decide, commit once, publish, and only then speak.
+//!
+//! ```text
+//! orders ─▶ engine.handle(input, now)… ─▶ journal.append (one sync) ─▶ publish view ─▶ effects
+//!    ▲                                          │ failed                                 │
+//!    │                                          ▼                                        │
+//!    │                       stop, loudly: what is in memory is not on disk              │
+//!    └───────────────────────── signed entries, receipts that were given ◀───────────────┘
+//! ```
+//!
+//! A full disk is told from a broken one: writes are refused with `disk_full` until there is room, and the engine is
+//! put back to what the journal holds, for what was decided in memory was never said.
+
+use crate::book;
+use crate::office::{Office, Order, Outcome, View, now_ms};
+use lapwing_api::problem::{Code, Problem};
+use lapwing_engine::engine::Engine;
+use lapwing_engine::fact::Fact;
+use lapwing_engine::step::{Answer, Effect, Event, Input, ReplyTo};
+use lapwing_record::cbor::{Bytes, encode};
+use lapwing_record::entry::{Entry, LogKind};
+use lapwing_record::id::EntryId;
+use lapwing_record::statement::{Receipt, ReceiptStatus};
+use lapwing_store::disk::os::OsDisk;
+use lapwing_store::index::Batch;
+use lapwing_store::journal::{AppendError, Journal};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Inputs that one commit takes at most.
+const BATCH: usize = 512;
+
+/// What the driver asks the rest of the node to do, once it is durable.
+#[derive(Debug)]
+pub enum Outward {
+    /// Gossip a new entry.
+    Spread(Box<Entry>),
+    /// Push an own objection to every agency.
+    Push(Box<Entry>),
+    /// Try to deliver a statement.
+    Deliver {
+        /// The case.
+        thread: lapwing_record::id::ThreadId,
+        /// The statement.
+        id: lapwing_record::id::MsgId,
+        /// To whom.
+        to: lapwing_record::id::Pid,
+    },
+    /// Tell people.
+    Notify(Box<lapwing_engine::fact::Notice>),
+}
+
+/// Why the driver ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The journal failed: what was decided is not durable, and nothing more may be said.
+    #[error("the journal cannot be written: {0}")]
+    Journal(#[from] AppendError),
+    /// The high-water file failed.
+    #[error("the high-water file cannot be written: {0}")]
+    HighWater(#[from] lapwing_store::disk::DiskError),
+}
+
+/// The driver of one node.
+pub struct Driver {
+    /// The rules.
+    pub engine: Engine,
+    /// The truth.
+    pub journal: Journal,
+    /// What is shared.
+    pub office: Arc<Office>,
+    /// What waits.
+    pub orders: mpsc::Receiver<Order>,
+    /// Where effects go.
+    pub outward: mpsc::UnboundedSender<Outward>,
+    /// The high-water file beside the data folder.
+    pub highwater: PathBuf,
+    /// Makes the engine anew from the journal, after a full disk.
+    pub rebuild: Box<dyn Fn() -> Result<Engine, book::BookError> + Send>,
+    /// Callers that wait.
+    pub waiting: BTreeMap<ReplyTo, oneshot::Sender<Result<Outcome, Problem>>>,
+    /// The next caller's name.
+    pub next_reply: ReplyTo,
+    /// What the driver handed to itself.
+    pub own: VecDeque<Input>,
+}
+
+impl Driver {
+    /// Runs until the node stops or the journal fails. `first` is what the engine found undone at start.
+    pub async fn run(mut self, first: lapwing_engine::step::Step) -> Result<Journal, DriverError> {
+        tokio::task::block_in_place(|| self.settle(first))?;
+        loop {
+            let Some(batch) = self.next_batch().await else { break };
+            tokio::task::block_in_place(|| self.take(batch))?;
+        }
+        Ok(self.journal)
+    }
+
+    async fn next_batch(&mut self) -> Option<Vec<Input>> {
+        let mut batch: Vec<Input> = self.own.drain(..).collect();
+        if batch.is_empty() {
+            let now = now_ms();
+            let wake = self.engine.wake_at(now).map_or(60_000, |at| at.saturating_sub(now).clamp(1, 60_000));
+            tokio::select! {
+                biased;
+                () = self.office.stopped() => return None,
+                order = self.orders.recv() => { let order = order?; batch.push(self.input(order)); }
+                () = tokio::time::sleep(Duration::from_millis(wake)) => batch.push(Input::Wake),
+            }
+        }
+        while batch.len() < BATCH {
+            let Ok(order) = self.orders.try_recv() else { break };
+            batch.push(self.input(order));
+        }
+        Some(batch)
+    }
+
+    fn input(&mut self, order: Order) -> Input {
+        self.next_reply += 1;
+        if let Some(reply) = order.reply {
+            self.waiting.insert(self.next_reply, reply);
+        }
+        (order.make)(self.next_reply)
+    }
+
+    fn take(&mut self, batch: Vec<Input>) -> Result<(), DriverError> {
+        let mut all = lapwing_engine::step::Step::default();
+        for input in batch {
+            let step = self.engine.handle(input, now_ms());
+            all.facts.extend(step.facts);
+            all.effects.extend(step.effects);
+        }
+        self.settle(all)
+    }
+
+    /// Persist, then speak.
+    fn settle(&mut self, step: lapwing_engine::step::Step) -> Result<(), DriverError> {
+        let (facts, effects) = (step.facts, step.effects);
+        if !facts.is_empty() {
+            let payloads: Vec<Vec<u8>> = facts.iter().map(book::write_fact).collect();
+            match self.journal.append(&payloads) {
+                Ok(positions) => {
+                    self.office.counters.add("commits", 1);
+                    self.office.counters.add("facts", facts.len() as u64);
+                    self.note(&facts, &positions);
+                    if facts.iter().any(|f| matches!(f, Fact::Entry(k) if k.entry.header().pid == self.office.me)) {
+                        self.write_highwater()?;
+                    }
+                }
+                Err(error) if matches!(error, AppendError::Full(_)) => return self.no_room(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let events: Vec<Event> =
+            effects.iter().filter_map(|e| if let Effect::Event(e) = e { Some(e.clone()) } else { None }).collect();
+        self.publish(None, events);
+        for effect in effects {
+            self.perform(effect);
+        }
+        Ok(())
+    }
+
+    fn publish(&self, full: Option<String>, events: Vec<Event>) {
+        let view = View::of(&self.engine, full);
+        self.office.publish(view, events);
+    }
+
+    /// The index follows the journal; where it cannot, it is rebuilt at the next start.
+    fn note(&self, facts: &[Fact], positions: &[lapwing_store::journal::Position]) {
+        let mut batch = Batch::new();
+        for (fact, position) in facts.iter().zip(positions) {
+            book::note(fact, *position, &mut batch);
+        }
+        if let Some(last) = positions.last()
+            && let Err(error) = self.office.book.index.apply(batch, *last)
+        {
+            tracing::error!(%error, "the index could not follow; it is rebuilt from the journal at the next start");
+        }
+    }
+
+    /// The disk is full: nothing of this batch was said, so the engine goes back to what the journal holds.
+    fn no_room(&mut self, error: AppendError) -> Result<(), DriverError> {
+        tracing::error!(%error, "the disk is full; writes are refused until there is room");
+        let problem = Problem::new(Code::DiskFull, "the node's disk is full; nothing was changed")
+            .hint("Free some room on the data disk; the node goes on by itself.");
+        for (_, reply) in std::mem::take(&mut self.waiting) {
+            let _ = reply.send(Err(problem.clone()));
+        }
+        self.own.clear();
+        if let Ok(engine) = (self.rebuild)() {
+            self.engine.put_back(engine);
+        }
+        self.publish(Some(error.to_string()), Vec::new());
+        std::thread::sleep(Duration::from_millis(200));
+        Ok(())
+    }
+
+    fn write_highwater(&self) -> Result<(), DriverError> {
+        let state = self.engine.state();
+        let author = state.federation.author(&state.me).expect("the node hosts its own participant");
+        let heads: Vec<(LogKind, u64, EntryId)> = [LogKind::Pub, LogKind::Agy]
+            .into_iter()
+            .filter_map(|log| author.newest(log).stem.last().map(|l| (log, l.seq, l.id)))
+            .collect();
+        lapwing_store::atomic_file::replace(&OsDisk, &self.highwater, &encode(&heads))?;
+        Ok(())
+    }
+
+    fn reply(&mut self, to: ReplyTo, outcome: Outcome) {
+        if let Some(reply) = self.waiting.remove(&to) {
+            // a caller that no longer waits has gone away: what it asked for stays done
+            let _ = reply.send(Ok(outcome));
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Reply(to, outcome) => self.reply(to, outcome),
+            Effect::Sign(header, body) => match self.office.vault.sign_entry(&header, body.0) {
+                Ok(entry) => self.own.push_back(Input::Signed(entry)),
+                Err(error) => tracing::error!(%error, "an own entry could not be signed"),
+            },
+            Effect::GiveReceipt { thread, id, hash, received, epoch, reply } => {
+                let receipt =
+                    Receipt { msg_id: id, hash, received, status: ReceiptStatus::Stored, by: self.office.me, epoch };
+                let bytes = Bytes(encode(&self.office.vault.sign_receipt(&receipt)));
+                self.own.push_back(Input::GaveReceipt { thread, id, receipt: bytes.clone() });
+                self.reply(reply, Ok(Answer::Receipt(bytes)));
+            }
+            Effect::Spread(entry) => self.send_out(Outward::Spread(entry)),
+            Effect::Push(entry) => self.send_out(Outward::Push(entry)),
+            Effect::Deliver { thread, id, to } => self.send_out(Outward::Deliver { thread, id, to }),
+            Effect::Notify(notice) => self.send_out(Outward::Notify(notice)),
+            Effect::Event(_) => {}
+        }
+    }
+
+    fn send_out(&self, outward: Outward) {
+        // closed only while the node stops; what is undone is found again at the next start
+        let _ = self.outward.send(outward);
+    }
+}

@@ -1,0 +1,272 @@
+//! What the parts of a running node share: the published view, the way into the driver, keys, records, evidence.
+
+use crate::book::Book;
+use crate::config::Settings;
+use crate::vault::Vault;
+use lapwing_api::problem::{Code, Problem};
+use lapwing_engine::engine::{Engine, HeadCheck, State};
+use lapwing_engine::step::{Answer, Command, Event, Input, Refused, ReplyTo};
+use lapwing_record::id::{NetworkId, Pid};
+use lapwing_store::blobs::BlobStore;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// The state as of the last commit: reads never enter the loop.
+#[derive(Clone)]
+pub struct View {
+    /// What follows from the journal.
+    pub state: State,
+    /// Whether the node may sign.
+    pub head: HeadCheck,
+    /// Why automatic signing pauses because of the clock.
+    pub clock_doubt: Option<String>,
+    /// Why nothing can be written now: the disk is full.
+    pub full: Option<String>,
+    /// After a restore: the participants whose cases with us were compared.
+    pub leveled: Option<BTreeSet<Pid>>,
+}
+
+impl View {
+    /// What the engine says, after a commit.
+    pub fn of(engine: &Engine, full: Option<String>) -> Self {
+        View {
+            state: engine.state().clone(),
+            head: engine.head().clone(),
+            clock_doubt: engine.clock_doubt().map(str::to_owned),
+            full,
+            leveled: engine.leveled().cloned(),
+        }
+    }
+
+    /// Whether cases with `peer` must still be compared, after a restore.
+    pub fn must_level(&self, peer: &Pid) -> bool {
+        self.leveled.as_ref().is_some_and(|l| !l.contains(peer))
+    }
+}
+
+/// What a waiting caller gets.
+pub type Outcome = Result<Answer, Refused>;
+
+/// Something for the driver.
+pub struct Order {
+    /// Makes the input, given the name of the waiting caller.
+    pub make: Box<dyn FnOnce(ReplyTo) -> Input + Send>,
+    /// The waiting caller.
+    pub reply: Option<oneshot::Sender<Result<Outcome, Problem>>>,
+}
+
+/// What the parts of a node share.
+pub struct Office {
+    /// This participant.
+    pub me: Pid,
+    /// The federation.
+    pub network: NetworkId,
+    /// The configuration as meant.
+    pub settings: Settings,
+    /// Keys.
+    pub vault: Vault,
+    /// Records.
+    pub book: Book,
+    /// Evidence.
+    pub blobs: BlobStore,
+    /// Milliseconds UTC of the start.
+    pub started: u64,
+    /// Counters by name.
+    pub counters: Counters,
+    view: RwLock<Arc<View>>,
+    changed: watch::Sender<u64>,
+    orders: mpsc::Sender<Order>,
+    events: Events,
+    stop: watch::Sender<bool>,
+}
+
+/// Counters, for operators and tests.
+#[derive(Default)]
+pub struct Counters {
+    by_name: Mutex<BTreeMap<&'static str, Arc<AtomicU64>>>,
+}
+
+impl Counters {
+    /// Adds to a counter.
+    pub fn add(&self, name: &'static str, n: u64) {
+        let mut map = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        map.entry(name).or_default().fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// All of them.
+    pub fn all(&self) -> BTreeMap<String, u64> {
+        let map = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        map.iter().map(|(k, v)| ((*k).to_owned(), v.load(Ordering::Relaxed))).collect()
+    }
+}
+
+/// Recent events with their numbers, kept for those who resume.
+pub struct Events {
+    recent: Mutex<(u64, std::collections::VecDeque<(u64, Event)>)>,
+    latest: watch::Sender<u64>,
+}
+
+/// Events kept for watchers that resume.
+const EVENTS_KEPT: usize = 4096;
+
+impl Default for Events {
+    fn default() -> Self {
+        Events { recent: Mutex::default(), latest: watch::channel(0).0 }
+    }
+}
+
+impl Events {
+    fn push(&self, event: Event) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.0 += 1;
+        let id = recent.0;
+        recent.1.push_back((id, event));
+        if recent.1.len() > EVENTS_KEPT {
+            recent.1.pop_front();
+        }
+        self.latest.send_replace(id);
+    }
+
+    /// The first event after `last`, waiting for it.
+    pub async fn after(&self, last: u64) -> Option<(u64, Event)> {
+        let mut latest = self.latest.subscribe();
+        loop {
+            {
+                let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(found) = recent.1.iter().find(|(id, _)| *id > last) {
+                    return Some(found.clone());
+                }
+            }
+            latest.changed().await.ok()?;
+        }
+    }
+
+    /// The number of the newest event.
+    pub fn latest(&self) -> u64 {
+        *self.latest.borrow()
+    }
+}
+
+/// What [`Office::new`] puts together.
+pub struct Parts {
+    /// This participant.
+    pub me: Pid,
+    /// The federation.
+    pub network: NetworkId,
+    /// The configuration.
+    pub settings: Settings,
+    /// Keys.
+    pub vault: Vault,
+    /// Records.
+    pub book: Book,
+    /// Evidence.
+    pub blobs: BlobStore,
+    /// The first view.
+    pub view: View,
+}
+
+impl Office {
+    /// The office, and the driver's end of it.
+    pub fn new(parts: Parts) -> (Arc<Self>, mpsc::Receiver<Order>) {
+        let (orders, receiver) = mpsc::channel(1024);
+        let office = Office {
+            me: parts.me,
+            network: parts.network,
+            settings: parts.settings,
+            vault: parts.vault,
+            book: parts.book,
+            blobs: parts.blobs,
+            started: now_ms(),
+            counters: Counters::default(),
+            view: RwLock::new(Arc::new(parts.view)),
+            changed: watch::channel(0).0,
+            orders,
+            events: Events::default(),
+            stop: watch::channel(false).0,
+        };
+        (Arc::new(office), receiver)
+    }
+
+    /// The state as of the last commit.
+    pub fn view(&self) -> Arc<View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Publishes a view: the driver's, after a commit.
+    pub(crate) fn publish(&self, view: View, events: Vec<Event>) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        events.into_iter().for_each(|e| self.events.push(e));
+        self.changed.send_modify(|n| *n += 1);
+    }
+
+    /// Follows the view's changes.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Events for watchers.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Hands something to the driver without waiting for what becomes of it.
+    pub async fn tell(&self, input: Input) {
+        let order = Order { make: Box::new(move |_| input), reply: None };
+        // a closed channel means that the node stops: nothing is owed to anyone then
+        let _ = self.orders.send(order).await;
+    }
+
+    /// Hands something to the driver and waits until it is durable.
+    pub async fn ask(&self, make: impl FnOnce(ReplyTo) -> Input + Send + 'static) -> Result<Outcome, Problem> {
+        let (reply, answer) = oneshot::channel();
+        let stopping = || Problem::new(Code::Stopping, "the node is stopping");
+        self.orders.send(Order { make: Box::new(make), reply: Some(reply) }).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Carries out a command; refusals become problems.
+    pub async fn command(&self, command: Command) -> Result<Answer, Problem> {
+        self.ask(move |reply| Input::Local { command: Box::new(command), reply }).await?.map_err(problem)
+    }
+
+    /// Asks every part of the node to stop.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Completes when the node is to stop.
+    pub async fn stopped(&self) {
+        let mut stop = self.stop.subscribe();
+        let _ = stop.wait_for(|s| *s).await;
+    }
+}
+
+/// A refusal as callers of the API see it.
+pub fn problem(refused: Refused) -> Problem {
+    let (code, hint) = match &refused {
+        Refused::HeadUnchecked(_) => (
+            Code::HeadUnchecked,
+            Some("Wait until a peer is connected (`lapwing peers`). If no peer can ever answer, an administrator can assert it: `lapwing run --assert-current`."),
+        ),
+        Refused::Unconfirmed => (Code::Unconfirmed, Some("Other agencies' checkpoints confirm it, usually within seconds of being connected.")),
+        Refused::Unknown(_) => (Code::NotFound, None),
+        Refused::Conflict(_) => (Code::Conflict, None),
+        Refused::Invalid(_) => (Code::Invalid, None),
+        Refused::Approval(_) => (Code::Approval, Some("Officers' keys are listed by `lapwing officer list`.")),
+        Refused::Standing(_) => (Code::Standing, Some("`lapwing member explain NAME` says why.")),
+    };
+    let problem = Problem::new(code, refused.to_string());
+    match hint {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
+}
+
+/// This machine's milliseconds since 1970 UTC.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,247 @@
+//! Referrals on the wire: sealed and direct, one message a request, the receipt in the answer (protocol §6).
+//!
+//! ```text
+//! out: outbox ─▶ unlock ─▶ sign (always the same bytes) ─▶ seal to the key in the log ─▶ case/1 ─▶ receipt
+//! in:  case/1 ─▶ open ─▶ verify ─▶ lock under the case key ─▶ driver: durable ─▶ receipt
+//! ```
+
+use crate::links::Links;
+use crate::office::Office;
+use crate::vault::VaultError;
+use lapwing_engine::step::{Answer, Input, read_locked_form};
+use lapwing_net::message::Protocol;
+use lapwing_net::peer::Peer;
+use lapwing_record::cbor::{Bytes, decode, encode};
+use lapwing_record::id::{MsgId, Pid, ThreadId};
+use lapwing_record::seal::{MAX_PLAIN, Sealed};
+use lapwing_record::sign::Sign1;
+use lapwing_record::statement::{BlobGrant, Delivered, Kind, Refusal, SignedStmt, VerifiedStmt};
+use lapwing_record::wire::{CaseAnswer, CaseRequest, MAX_CASE, ThreadHeads, read};
+use std::sync::Arc;
+
+/// Why a statement cannot be made ready or read.
+#[derive(Debug, thiserror::Error)]
+pub enum PostError {
+    /// Keys or content.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// Records.
+    #[error(transparent)]
+    Book(#[from] crate::book::BookError),
+    /// There is no such statement.
+    #[error("the statement is not on this node")]
+    Missing,
+    /// What is on disk does not decode.
+    #[error("the statement does not decode: {0}")]
+    Decode(#[from] lapwing_record::cbor::DecodeError),
+    /// The recipient has no key in force.
+    #[error("the recipient has published no encryption key that is in force")]
+    NoKey,
+}
+
+/// A statement of our own, signed: always the same bytes.
+pub fn own_signed(office: &Office, thread: &ThreadId, id: &MsgId) -> Result<SignedStmt, PostError> {
+    let view = office.view();
+    let locked = match view.state.unsent.get(id) {
+        Some(locked) => locked.clone(),
+        None => office.book.locked(id)?.ok_or(PostError::Missing)?,
+    };
+    let plain = office.vault.unlock(thread, id, &locked)?;
+    // a statement that came back after a restore is kept as it was signed
+    if let Ok(signed) = SignedStmt::decode(&plain) {
+        return Ok(signed);
+    }
+    let (stmt, approvals) = read_locked_form(&plain)?;
+    Ok(office.vault.sign_statement(&stmt, approvals))
+}
+
+/// A statement of the other side, as it was signed.
+pub fn their_signed(office: &Office, thread: &ThreadId, id: &MsgId) -> Result<SignedStmt, PostError> {
+    let locked = office.book.locked(id)?.ok_or(PostError::Missing)?;
+    Ok(SignedStmt::decode(&office.vault.unlock(thread, id, &locked)?)?)
+}
+
+fn sealed_for(office: &Office, to: &Pid, signed: &SignedStmt) -> Result<Sealed, PostError> {
+    let view = office.view();
+    let listing = view.state.federation.listing(to);
+    let kem = listing.and_then(|l| l.kem_key(crate::office::now_ms())).cloned().ok_or(PostError::NoKey)?;
+    Ok(office.vault.seal(*to, &kem, signed)?)
+}
+
+// -- out ------------------------------------------------------------------------------------------------------------
+
+/// Tries to deliver a statement and tells the driver what became of it.
+pub async fn deliver(office: Arc<Office>, links: Arc<Links>, thread: ThreadId, id: MsgId, to: Pid) {
+    let outcome = try_deliver(&office, &links, &thread, &id, &to).await;
+    if let Err(why) = &outcome {
+        tracing::debug!(case = %thread.short(), %why, "not delivered");
+    }
+    office.tell(Input::Tried { thread, id, outcome }).await;
+}
+
+async fn try_deliver(office: &Office, links: &Links, thread: &ThreadId, id: &MsgId, to: &Pid) -> Result<Delivered, String> {
+    let peer = links.node_of(to).ok_or("the recipient's node is not connected")?;
+    let sealed = tokio::task::block_in_place(|| {
+        let signed = own_signed(office, thread, id)?;
+        sealed_for(office, to, &signed)
+    });
+    let request = CaseRequest::Sealed(Bytes(encode(&sealed.map_err(|e| e.to_string())?)));
+    office.counters.add("deliveries", 1);
+    let answer = links.request(peer, Protocol::Case, encode(&request)).await?;
+    decode(&answer, 64 * 1024).map_err(|e| format!("the answer is none: {e}"))
+}
+
+// -- in -------------------------------------------------------------------------------------------------------------
+
+/// Answers a case request. None: the stream is closed without an answer.
+pub async fn serve(office: &Office, from: Option<Pid>, bytes: &[u8]) -> Option<Vec<u8>> {
+    let peer = from?;
+    match read::<CaseRequest>(bytes, MAX_CASE) {
+        Ok(CaseRequest::Sealed(sealed)) => Some(encode(&receive(office, &sealed).await)),
+        Ok(CaseRequest::Level(heads)) => Some(encode(&tokio::task::block_in_place(|| give_back(office, &peer, &heads)))),
+        Err(e) => Some(encode(&Delivered::Refused((Refusal::Invalid, e.to_string())))),
+    }
+}
+
+async fn receive(office: &Office, bytes: &[u8]) -> Delivered {
+    let refused = |why, text: String| Delivered::Refused((why, text));
+    let verified = match tokio::task::block_in_place(|| open(office, bytes)) {
+        Ok(verified) => verified,
+        Err(answer) => return *answer,
+    };
+    let (thread, id) = (verified.stmt().thread, verified.id());
+    let locked = tokio::task::block_in_place(|| {
+        keep_granted(office, &verified)?;
+        office.vault.lock(&thread, &id, verified.signed_bytes())
+    });
+    let locked = match locked {
+        Ok(locked) => locked,
+        Err(error) => {
+            tracing::error!(%error, "a statement cannot be kept");
+            return refused(Refusal::TryLater, "the receiver cannot store now".into());
+        }
+    };
+    match office.ask(move |reply| Input::Heard { stmt: Box::new(verified), locked, reply }).await {
+        Ok(Ok(Answer::Receipt(receipt))) => match decode::<Sign1>(&receipt, 4096) {
+            Ok(sign1) => Delivered::Receipt(sign1),
+            Err(error) => refused(Refusal::TryLater, error.to_string()),
+        },
+        Ok(Ok(Answer::Refused(why, text))) => refused(why, text),
+        Ok(other) => refused(Refusal::TryLater, format!("unexpected: {other:?}")),
+        Err(problem) => refused(Refusal::TryLater, problem.detail),
+    }
+}
+
+/// Opens a sealed message and checks its signatures; else the answer to give.
+fn open(office: &Office, bytes: &[u8]) -> Result<VerifiedStmt, Box<Delivered>> {
+    let refuse = |why, text: String| Box::new(Delivered::Refused((why, text)));
+    let sealed = Sealed::decode(bytes).map_err(|e| refuse(Refusal::Invalid, e.to_string()))?;
+    if sealed.to != office.me {
+        return Err(refuse(Refusal::NotMine, "it is sealed to another participant".into()));
+    }
+    let view = office.view();
+    let Some(plain) = office.vault.open(&sealed) else {
+        let listing = view.state.federation.listing(&office.me);
+        let current = listing.and_then(|l| l.kem_key(crate::office::now_ms())).map(|k| k.kid);
+        let epoch = view.state.my_id().epoch();
+        return Err(Box::new(Delivered::Nack(office.vault.sign_nack(bytes, current, epoch))));
+    };
+    let plain = plain.map_err(|e| refuse(Refusal::Invalid, e.to_string()))?;
+    let signed = SignedStmt::decode(&plain).map_err(|e| refuse(Refusal::Invalid, e.to_string()))?;
+    let claimed = signed.claimed().map_err(|e| refuse(Refusal::Invalid, e.to_string()))?;
+    let author = view.state.federation.author(&claimed.from);
+    let author = author.ok_or_else(|| refuse(Refusal::SenderStanding, "the sender is not known here".into()))?;
+    let keys = author.id.keys(claimed.epoch);
+    let keys = keys.ok_or_else(|| refuse(Refusal::SenderStanding, "the sender's epoch is not known here yet".into()))?;
+    signed.open(keys, &office.network).map_err(|e| refuse(Refusal::Invalid, e.to_string()))
+}
+
+/// Puts granted keys of evidence into the keyring before the statement is acknowledged.
+fn keep_granted(office: &Office, verified: &VerifiedStmt) -> Result<(), VaultError> {
+    if verified.stmt().kind != Kind::BlobGrant {
+        return Ok(());
+    }
+    let Ok(grant) = decode::<BlobGrant>(&verified.stmt().body, MAX_PLAIN) else { return Ok(()) };
+    grant.keys.iter().try_for_each(|k| office.vault.keep_blob_key(&k.b3_cipher, &k.key))
+}
+
+// -- after a restore ------------------------------------------------------------------------------------------------
+
+/// What a peer that was restored lacks of our cases with it: its own statements, and ours.
+fn give_back(office: &Office, peer: &Pid, heads: &[ThreadHeads]) -> CaseAnswer {
+    let view = office.view();
+    let (mut out, mut bytes) = (Vec::new(), 0);
+    for case in view.state.cases.values().filter(|c| c.peer(&office.me) == *peer) {
+        let has = heads.iter().find(|h| h.thread == case.thread);
+        let (own, theirs) = has.map_or((0, 0), |h| (h.own, h.theirs));
+        let mut lacking: Vec<(u64, bool, MsgId)> = Vec::new();
+        lacking.extend(case.side(peer).iter().skip(own as usize).map(|t| (t.at, true, t.open.id)));
+        lacking.extend(case.side(&office.me).iter().skip(theirs as usize).map(|t| (t.at, false, t.open.id)));
+        lacking.sort();
+        for (_, its_own, id) in lacking {
+            let signed = if its_own { their_signed(office, &case.thread, &id) } else { own_signed(office, &case.thread, &id) };
+            match signed.and_then(|s| sealed_for(office, peer, &s)) {
+                Ok(sealed) => {
+                    let sealed = encode(&sealed);
+                    bytes += sealed.len();
+                    if bytes > 56 * 1024 && !out.is_empty() {
+                        return CaseAnswer::Returned((out, true));
+                    }
+                    out.push(Bytes(sealed));
+                }
+                Err(error) => return CaseAnswer::Refused(error.to_string()),
+            }
+        }
+    }
+    CaseAnswer::Returned((out, false))
+}
+
+/// After a restore: asks a peer for what we lack of our cases with it, before anything is said to it.
+pub async fn level_threads(office: &Office, links: &Links, peer: Peer, pid: Pid) {
+    if !office.view().must_level(&pid) {
+        return;
+    }
+    for _ in 0..10_000 {
+        let view = office.view();
+        let mine = view.state.cases.values().filter(|c| c.peer(&office.me) == pid);
+        let heads: Vec<ThreadHeads> = mine
+            .map(|c| ThreadHeads {
+                thread: c.thread,
+                own: c.side(&office.me).len() as u64,
+                theirs: c.side(&pid).len() as u64,
+            })
+            .collect();
+        let answer = links.request(peer, Protocol::Case, encode(&CaseRequest::Level(heads))).await;
+        let answer = answer.and_then(|b| decode::<CaseAnswer>(&b, 512 * 1024).map_err(|e| e.to_string()));
+        match answer {
+            Ok(CaseAnswer::Returned((sealed, more))) => {
+                for bytes in &sealed {
+                    take_back(office, bytes).await;
+                }
+                if !more || sealed.is_empty() {
+                    office.tell(Input::ThreadsLevel(pid)).await;
+                    return;
+                }
+            }
+            Ok(CaseAnswer::Refused(why)) | Err(why) => {
+                tracing::warn!(%why, "cases could not be compared after the restore; tried again at the next exchange");
+                return;
+            }
+        }
+    }
+}
+
+async fn take_back(office: &Office, bytes: &[u8]) {
+    let Ok(verified) = tokio::task::block_in_place(|| open(office, bytes)) else { return };
+    let (thread, id) = (verified.stmt().thread, verified.id());
+    if verified.stmt().from != office.me {
+        // theirs: it comes in by the same door as ever, with its receipt
+        receive(office, bytes).await;
+        return;
+    }
+    let locked = tokio::task::block_in_place(|| office.vault.lock(&thread, &id, verified.signed_bytes()));
+    if let Ok(locked) = locked {
+        office.tell(Input::Returned { stmt: Box::new(verified), locked }).await;
+    }
+}
+

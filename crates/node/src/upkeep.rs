@@ -1,0 +1,117 @@
+//! A node's own records kept fresh: where it is reached, and the key that referrals are sealed to (protocol §3).
+
+use crate::links::Links;
+use crate::office::{Office, View, now_ms};
+use lapwing_engine::membership::Standing;
+use lapwing_engine::step::Command;
+use lapwing_record::cbor::encode;
+use lapwing_record::charter::DAY_MS;
+use lapwing_record::directory::NodeBinding;
+use lapwing_record::entry::EntryType;
+use lapwing_record::seal::Suite;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Milliseconds after which a new encryption key is published.
+const KEM_ROTATE_MS: u64 = 30 * DAY_MS;
+/// Milliseconds that an encryption key is in force.
+const KEM_VALID_MS: u64 = 45 * DAY_MS;
+/// Milliseconds that a node binding is meant to hold.
+const BINDING_VALID_MS: u64 = 365 * DAY_MS;
+
+/// Runs until the node stops.
+pub async fn run(office: Arc<Office>, links: Arc<Links>) {
+    // listeners come one by one: a moment's wait saves an entry
+    let mut every = Duration::from_millis(300);
+    loop {
+        tokio::select! {
+            () = office.stopped() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        let settled = binding(&office, &links).await & kem(&office).await;
+        every = if settled { Duration::from_secs(10) } else { Duration::from_millis(300) };
+    }
+}
+
+fn active(view: &View) -> bool {
+    view.head == lapwing_engine::engine::HeadCheck::Done && view.state.my_standing() != Some(Standing::Left)
+}
+
+/// Publishes where this node is reached, if that changed. True when nothing is to be done.
+async fn binding(office: &Office, links: &Links) -> bool {
+    let view = office.view();
+    let mut addrs =
+        if office.settings.node.external.is_empty() { reachable(&links.listening()) } else { office.settings.node.external.clone() };
+    addrs.sort();
+    addrs.truncate(8);
+    let peer = links.me().to_bytes();
+    let current = view.state.federation.listing(&office.me).and_then(|l| l.nodes.get(&peer).cloned());
+    let fresh = |b: &NodeBinding| b.addrs == addrs && b.not_after > now_ms() + 30 * DAY_MS;
+    if current.is_some_and(|b| fresh(&b.record)) {
+        return true;
+    }
+    if !active(&view) || (addrs.is_empty() && !office.settings.node.listen.is_empty()) {
+        return false;
+    }
+    let record = NodeBinding { peer: peer.into(), addrs, not_after: now_ms() + BINDING_VALID_MS, revoked: false };
+    write(office, EntryType::NodeBinding, encode(&record)).await
+}
+
+/// Addresses that others may try: none that stands for "all of this machine's".
+fn reachable(listening: &[String]) -> Vec<String> {
+    let wildcard = |a: &&String| a.starts_with("/ip4/0.0.0.0/") || a.starts_with("/ip6/::/");
+    let specific: Vec<String> = listening.iter().filter(|a| !wildcard(a)).cloned().collect();
+    let loopback = |a: &&String| a.starts_with("/ip4/127.") || a.starts_with("/ip6/::1/");
+    if specific.iter().all(|a| loopback(&a)) {
+        return specific;
+    }
+    specific.into_iter().filter(|a| !loopback(&a)).collect()
+}
+
+/// Publishes an encryption key, if none is fresh. True when nothing is to be done.
+async fn kem(office: &Office) -> bool {
+    let (view, now) = (office.view(), now_ms());
+    let listing = view.state.federation.listing(&office.me);
+    let fresh = listing.and_then(|l| l.kem_key(now)).is_some_and(|k| {
+        now < k.not_before + KEM_ROTATE_MS && office.vault.holds_kem(&k.kid)
+    });
+    let reserved = view.state.reserved.iter().any(|r| r.header.entry_type() == Some(EntryType::KemKey));
+    if fresh || reserved {
+        return true;
+    }
+    if !active(&view) {
+        return false;
+    }
+    // valid from a minute ago: other clocks may be behind
+    let made = tokio::task::block_in_place(|| office.vault.new_kem_key(Suite::XWing, now.saturating_sub(60_000), now + KEM_VALID_MS));
+    match made {
+        Ok(key) => write(office, EntryType::KemKey, encode(&key)).await,
+        Err(error) => {
+            tracing::error!(%error, "no new encryption key");
+            false
+        }
+    }
+}
+
+async fn write(office: &Office, kind: EntryType, body: Vec<u8>) -> bool {
+    if let Err(problem) = office.command(Command::Write { kind, body }).await {
+        tracing::debug!(kind = kind.code(), %problem, "not written yet");
+        return false;
+    }
+    // looked at once more when it is signed
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_published_leads_somewhere() {
+        let list = |l: &[&str]| l.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        assert_eq!(reachable(&list(&["/ip4/127.0.0.1/tcp/1"])), list(&["/ip4/127.0.0.1/tcp/1"]));
+        let mixed = list(&["/ip4/127.0.0.1/tcp/1", "/ip4/192.0.2.1/tcp/1", "/ip4/0.0.0.0/tcp/1"]);
+        assert_eq!(reachable(&mixed), list(&["/ip4/192.0.2.1/tcp/1"]));
+    }
+}

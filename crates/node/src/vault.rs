@@ -1,0 +1,182 @@
+//! The keys that a node holds, and everything that is done with them. Root and officers' keys are never here.
+//!
+//! ```text
+//! feed key          keys/feed.key           signs entries, statements, receipts
+//! case keys         keyring "case/<thread>" lock the content of a case; destroyed to erase it
+//! encryption keys   keyring "kem/<kid>"     open what was sealed to us; destroyed after their time
+//! ```
+
+use lapwing_record::cbor::{Bytes, encode};
+use lapwing_record::directory::KemKey;
+use lapwing_record::entry::{Entry, EntryError, Header};
+use lapwing_record::id::{Digest, EntryId, HashOf, Kid, MsgId, NetworkId, Pid, ThreadId};
+use lapwing_record::locked;
+use lapwing_record::seal::{self, SealError, Sealed, Suite};
+use lapwing_record::sign::{Context, PublicKey, SecretKey, Sign1};
+use lapwing_record::statement::{Nack, Receipt, SignedStmt, Stmt};
+use lapwing_store::keyring::{Keyring, PutError};
+use std::sync::{Mutex, PoisonError};
+use zeroize::Zeroizing;
+
+/// A case key.
+pub type CaseKey = Zeroizing<[u8; 32]>;
+
+/// Why a key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// The keyring could not be written.
+    #[error("a key could not be kept: {0}")]
+    Keep(#[from] PutError),
+    /// The operating system gave no randomness.
+    #[error("no randomness: {0}")]
+    Random(getrandom::Error),
+    /// The key of this case is gone.
+    #[error("the key of case {} is not on this node (any more)", .0.short())]
+    NoCaseKey(ThreadId),
+    /// The content does not open with its case's key.
+    #[error("the content of statement {0} does not open with its case's key")]
+    Content(MsgId),
+    /// Sealing failed.
+    #[error("{0}")]
+    Seal(#[from] SealError),
+}
+
+/// Fills an array with randomness of the operating system.
+pub fn random<const N: usize>() -> Result<[u8; N], VaultError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(VaultError::Random)?;
+    Ok(bytes)
+}
+
+/// The keys of one node.
+pub struct Vault {
+    me: Pid,
+    network: NetworkId,
+    feed: SecretKey,
+    keyring: Mutex<Keyring>,
+}
+
+impl Vault {
+    /// With the feed key and the keyring.
+    pub fn new(me: Pid, network: NetworkId, feed: SecretKey, keyring: Keyring) -> Self {
+        Vault { me, network, feed, keyring: Mutex::new(keyring) }
+    }
+
+    /// The feed key's public half.
+    pub fn feed(&self) -> PublicKey {
+        self.feed.public()
+    }
+
+    fn keyring(&self) -> std::sync::MutexGuard<'_, Keyring> {
+        self.keyring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn secret(&self, kind: &str, id: &[u8; 32]) -> Option<Zeroizing<[u8; 32]>> {
+        let secret = self.keyring().get(&[kind.as_bytes(), id].concat())?;
+        Some(Zeroizing::new(secret.as_bytes().try_into().ok()?))
+    }
+
+    fn keep(&self, kind: &str, id: &[u8; 32], secret: &[u8; 32]) -> Result<(), VaultError> {
+        Ok(self.keyring().put(&[kind.as_bytes(), id].concat(), secret)?)
+    }
+
+    // -- cases ------------------------------------------------------------------------------------------------------
+
+    /// The key of a case, if it is here.
+    pub fn case_key(&self, thread: &ThreadId) -> Result<CaseKey, VaultError> {
+        self.secret("case/", &thread.0).ok_or(VaultError::NoCaseKey(*thread))
+    }
+
+    /// The key of a case; a new one, durable on return, if it has none yet.
+    pub fn case_key_or_new(&self, thread: &ThreadId) -> Result<CaseKey, VaultError> {
+        if let Ok(key) = self.case_key(thread) {
+            return Ok(key);
+        }
+        let key = Zeroizing::new(random::<32>()?);
+        self.keep("case/", &thread.0, &key)?;
+        Ok(key)
+    }
+
+    /// Locks bytes under the key of a case.
+    pub fn lock(&self, thread: &ThreadId, id: &MsgId, plain: &[u8]) -> Result<Bytes, VaultError> {
+        let key = self.case_key_or_new(thread)?;
+        Ok(Bytes(locked::lock(&key, random()?, &id.0, plain)))
+    }
+
+    /// Opens what was locked under the key of a case.
+    pub fn unlock(&self, thread: &ThreadId, id: &MsgId, locked: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let key = self.case_key(thread)?;
+        let plain = locked::unlock(&key, &id.0, locked).map_err(|_| VaultError::Content(*id))?;
+        Ok(Zeroizing::new(plain))
+    }
+
+    /// Keeps the key of a piece of evidence that the other side granted.
+    pub fn keep_blob_key(&self, b3_cipher: &Digest, key: &[u8; 32]) -> Result<(), VaultError> {
+        if self.secret("blob/", &b3_cipher.0).is_some() {
+            return Ok(());
+        }
+        self.keep("blob/", &b3_cipher.0, key)
+    }
+
+    /// The key of a piece of evidence, if it was granted or is our own.
+    pub fn blob_key(&self, b3_cipher: &Digest) -> Option<Zeroizing<[u8; 32]>> {
+        self.secret("blob/", &b3_cipher.0)
+    }
+
+    // -- sealing ----------------------------------------------------------------------------------------------------
+
+    /// A new encryption key, durable on return: the record to publish.
+    pub fn new_kem_key(&self, suite: Suite, not_before: u64, not_after: u64) -> Result<KemKey, VaultError> {
+        let seed = Zeroizing::new(random::<32>()?);
+        let public = seal::public_key(suite, &seed);
+        let kid = seal::kem_kid(&public);
+        self.keep("kem/", &kid.0, &seed)?;
+        Ok(KemKey { kid, suite: suite.number(), key: Bytes(public), not_before, not_after })
+    }
+
+    /// Whether the private half of an encryption key is here.
+    pub fn holds_kem(&self, kid: &Kid) -> bool {
+        self.secret("kem/", &kid.0).is_some()
+    }
+
+    /// Seals a signed statement to a key of the recipient.
+    pub fn seal(&self, to: Pid, kem: &KemKey, signed: &SignedStmt) -> Result<Sealed, VaultError> {
+        let suite = Suite::from_number(kem.suite).ok_or(SealError::Key)?;
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        Ok(seal::seal(suite, to, &kem.key, &Zeroizing::new(encode(signed)), &mut rng)?)
+    }
+
+    /// Opens a sealed message; none if the key that it names is not here.
+    pub fn open(&self, sealed: &Sealed) -> Option<Result<Zeroizing<Vec<u8>>, SealError>> {
+        let seed = self.secret("kem/", &sealed.kid.0)?;
+        Some(seal::open(sealed, &seed).map(Zeroizing::new))
+    }
+
+    // -- signing ----------------------------------------------------------------------------------------------------
+
+    /// Signs a header that is durably reserved.
+    pub fn sign_entry(&self, header: &Header, body: Vec<u8>) -> Result<Entry, EntryError> {
+        Entry::new(vec![header.sign(&self.feed, &self.network)], Some(body))
+    }
+
+    /// Signs a statement. The same statement always gives the same bytes.
+    pub fn sign_statement(&self, stmt: &Stmt, approvals: Option<Vec<lapwing_record::sign::Detached>>) -> SignedStmt {
+        SignedStmt::sign(stmt, &self.feed, approvals)
+    }
+
+    /// Signs a receipt.
+    pub fn sign_receipt(&self, receipt: &Receipt) -> Sign1 {
+        receipt.sign(&self.feed, &self.network)
+    }
+
+    /// Signs "I cannot open this".
+    pub fn sign_nack(&self, sealed: &[u8], current: Option<Kid>, epoch: u64) -> Sign1 {
+        let nack = Nack { sealed: Digest(HashOf::Body.hash(sealed)), current, by: self.me, epoch };
+        Sign1::sign(&self.feed, &self.network, Context::Nack, encode(&nack))
+    }
+
+    /// Signs "I hold this entry".
+    pub fn sign_ack(&self, entry: &EntryId) -> Sign1 {
+        Sign1::sign(&self.feed, &self.network, Context::Ack, encode(&(self.me, *entry)))
+    }
+}
