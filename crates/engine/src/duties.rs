@@ -38,7 +38,7 @@ impl Engine {
         let motions = self.open_motions(now);
         let duties = self.state.federation.roster().duties(self.state.me, &motions);
         let stances = |what, targets: Vec<Target>| -> Vec<Stance> {
-            targets.into_iter().take(MAX_STANCES).map(|t| Stance::by_node(what, line::wire_target(t))).collect()
+            targets.into_iter().take(MAX_STANCES).map(|t| Stance::by_node(what, t)).collect()
         };
         let noted = self.state.noted.clone();
         let clear: Vec<Target> = duties.clear.into_iter().filter(|t| self.may_clear(*t, &noted, now)).collect();
@@ -146,7 +146,7 @@ impl Engine {
             let silent: BTreeSet<Pid> = roster.silent_electors(*target);
             if silent.iter().any(|p| !already.contains(p) && *p != self.state.me) {
                 let silent = silent.into_iter().filter(|p| *p != self.state.me).collect();
-                return Some(Excuse { target: line::wire_target(*target), silent });
+                return Some(Excuse { target: *target, silent });
             }
         }
         None

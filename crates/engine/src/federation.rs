@@ -15,7 +15,7 @@
 use crate::author::{Author, Head, Placed};
 use crate::line::{Line, Says};
 use crate::listing::Listing;
-use crate::membership::{Change, Class, Item, Roster, Standing, Target, Veto, Word};
+use crate::membership::{Change, Class, Item, Roster, Standing, Target, Word};
 use lapwing_record::cbor::encode;
 use lapwing_record::charter::{Charter, CharterFile, Params};
 use lapwing_record::entry::{Entry, LogKind};
@@ -75,10 +75,7 @@ impl Federation {
     pub fn found(file: &CharterFile) -> Self {
         let charter = file.charter.clone();
         let network = charter.network_id();
-        let veto = match charter.params.veto {
-            lapwing_record::charter::Veto::Standing => Veto::Standing,
-            lapwing_record::charter::Veto::Entry => Veto::Entry,
-        };
+        let veto = charter.params.veto;
         let mut federation = Federation {
             network,
             founders: Arc::default(),
@@ -167,7 +164,7 @@ impl Federation {
     }
     /// Whether it is an agency, whatever its standing.
     pub fn is_agency(&self, pid: &Pid) -> bool {
-        self.inception(pid).is_some_and(|i| i.class == lapwing_record::identity::Class::Agency)
+        self.inception(pid).is_some_and(|i| i.class == Class::Agency)
     }
     /// Entries held of every log that everyone holds.
     pub fn entries(&self) -> u64 {
@@ -366,11 +363,7 @@ impl Federation {
         }
         self.hash_bucket(pid.0[0] as usize);
         if self.roster.standing(pid).is_none() {
-            let class = match id.inception.class {
-                lapwing_record::identity::Class::Agency => Class::Agency,
-                lapwing_record::identity::Class::Private => Class::Private,
-                lapwing_record::identity::Class::Observer => Class::Observer,
-            };
+            let class = id.inception.class;
             changes.standings.extend(Arc::make_mut(&mut self.roster).add_participant(pid, class));
             changes.introduced.push(pid);
             // its own logs may have been here before it was introduced, or hold a leave

@@ -1,6 +1,6 @@
 //! An entry as the folds read it: its place, and what it says once its form is checked.
 
-use crate::membership::{Item, Rank, Target, Word};
+use crate::membership::{Item, Rank, Word};
 use lapwing_record::cbor;
 use lapwing_record::directory::{Contact, KemKey, NodeBinding, Profile};
 use lapwing_record::entry::{Entry, EntryType};
@@ -118,7 +118,7 @@ fn says(
                 return Err(fault(&"the excused are not in ascending order"));
             }
             let word = Word::Excuse(excuse.silent);
-            Says::Items(Arc::new([Item::Said { target: target(excuse.target), word }]))
+            Says::Items(Arc::new([Item::Said { target: excuse.target, word }]))
         }
         EntryType::Profile => Says::Profile(Arc::new(Profile::decode(body).map_err(|e| fault(&e))?)),
         EntryType::Contact | EntryType::AgencyContact => {
@@ -174,23 +174,7 @@ fn item(
             }
         }
     };
-    Some(Item::Said { target: target(stance.target), word })
-}
-
-/// The target in the fold's terms.
-pub fn target(target: lapwing_record::membership::Target) -> Target {
-    match target {
-        lapwing_record::membership::Target::Participant(pid) => Target::Participant(pid),
-        lapwing_record::membership::Target::Motion(id) => Target::Motion(id),
-    }
-}
-
-/// The target in the record's terms.
-pub fn wire_target(target: Target) -> lapwing_record::membership::Target {
-    match target {
-        Target::Participant(pid) => lapwing_record::membership::Target::Participant(pid),
-        Target::Motion(id) => lapwing_record::membership::Target::Motion(id),
-    }
+    Some(Item::Said { target: stance.target, word })
 }
 
 /// The same item, beyond its epoch's anchor: what officers approved there does not count (protocol §3).

@@ -2,7 +2,6 @@
 
 use crate::engine::Engine;
 use crate::fact::{Approved, Concluded, Fact, Proposal};
-use crate::line;
 use crate::membership::{Act as Ruled, Standing};
 use crate::step::{Answer, Ask, Effect, Event, Refused, Step};
 use lapwing_record::cbor::encode;
@@ -111,7 +110,7 @@ impl Engine {
         {
             return Err(Refused::Invalid("founders are not \"additional\": nobody has a say about them".into()));
         }
-        let ruling = self.state.federation.roster().ruling(self.state.me, line::target(target)).map(|r| r.act);
+        let ruling = self.state.federation.roster().ruling(self.state.me, target).map(|r| r.act);
         match (act, ruling) {
             (Act::Object, Some(Ruled::Object)) => Err(Refused::Conflict("this agency objects already".into())),
             (Act::Consent, Some(Ruled::Consent)) => Err(Refused::Conflict("this agency has consented already".into())),

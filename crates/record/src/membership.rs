@@ -16,7 +16,8 @@ pub const MAX_ID_LOG: usize = 16 * 1024;
 pub const MAX_STATEMENT: usize = 32 * 1024;
 
 /// Whom or what a stance speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Target {
     /// A participant or applicant.
     Participant(Pid),

@@ -46,33 +46,14 @@ mod says;
 pub use duties::Duties;
 pub use explain::{Counts, Decisive, Elector, Explanation, MotionCount, Objector, Reason, Why};
 pub use fold::Fold;
+pub use lapwing_record::charter::Veto;
+pub use lapwing_record::identity::Class;
+pub use lapwing_record::membership::Target;
 pub use log::{Act, Ruling};
 pub use roster::{Change, Roster};
-pub use says::{Item, Rank, Segment, Target, Word};
+pub use says::{Item, Rank, Segment, Word};
 
 use serde::{Deserialize, Serialize};
-
-/// What a participant is, as its Inception says for good (protocol §4.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Class {
-    /// An enforcement agency: once in full standing it may object, seat and be an elector.
-    Agency,
-    /// A private-sector representative: its seats and stances change nothing.
-    Private,
-    /// An observer: as [`Class::Private`].
-    Observer,
-}
-
-/// How long an agency may object to a participant that it has cleared (protocol §4.1). The charter fixes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Veto {
-    /// An objection counts whenever it is made and as long as it stands.
-    Standing,
-    /// An objection after one's own clearance or consent is recorded and bars nothing.
-    Entry,
-}
 
 /// Where somebody stands (protocol §4.5). The codes are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

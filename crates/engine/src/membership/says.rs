@@ -1,17 +1,8 @@
 //! What authors say about one another, as the fold reads it (protocol §4.3).
 
-use lapwing_record::id::{EntryId, Pid};
+use lapwing_record::id::Pid;
+use lapwing_record::membership::Target;
 use serde::{Deserialize, Serialize};
-
-/// What a word speaks of: a participant or a motion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Target {
-    /// Somebody who takes part or wants to.
-    Participant(Pid),
-    /// A motion to amend the parameters, by the entry that moved it.
-    Motion(EntryId),
-}
 
 /// The order of an author's approved stances: the highest rules, on whatever branch it stands (protocol §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -104,7 +104,7 @@ fn says(state: &State, says: &Says) -> String {
         Says::Checkpoint(c) => format!("reached state {} with {} entries", c.state.short(), c.entries),
         Says::ForkProof(_) => "shows two entries that contradict each other".into(),
         Says::Reason(r) => {
-            format!("the reason of its objection against {}", target_name(state, lapwing_engine::line::target(r.target)))
+            format!("the reason of its objection against {}", target_name(state, r.target))
         }
         Says::Unknown { crit: true } => "something that this version does not know, and must".into(),
         Says::Unknown { crit: false } => "something that this version does not know".into(),

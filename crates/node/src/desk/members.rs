@@ -8,7 +8,6 @@ use super::{Answer, Desk, filter, json, parsed, path};
 use lapwing_api::service::Call;
 use lapwing_api::types::{Member, MemberDetail, ObjectionView};
 use lapwing_engine::engine::State;
-use lapwing_engine::line::wire_target;
 use lapwing_engine::membership::{Target, Word};
 use lapwing_record::id::Pid;
 use lapwing_record::identity::{Class, words};
@@ -100,7 +99,7 @@ pub(super) fn objections(state: &State, target: Target) -> Vec<ObjectionView> {
 /// One objection.
 pub(super) fn objection(state: &State, by: &Pid, target: Target) -> ObjectionView {
     let federation = &state.federation;
-    let reason = federation.listing(by).and_then(|l| l.reasons.get(&wire_target(target)));
+    let reason = federation.listing(by).and_then(|l| l.reasons.get(&target));
     let objects = |word: &Word| matches!(word, Word::Object { .. });
     ObjectionView {
         by: named(state, by),

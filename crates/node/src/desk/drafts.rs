@@ -1,0 +1,164 @@
+//! Drafts: a thread to put evidence into, before anything is said to anyone.
+//!
+//! A draft is one small file beside the uploads: the list of its evidence under the key of the case, so that names and
+//! hashes are content like any other. Drafts that nobody touched for 30 days are dropped when the next one is opened.
+
+use super::names::by_prefix;
+use super::{Answer, Desk, internal, status_json};
+use crate::folder;
+use crate::vault::{VaultError, random};
+use lapwing_api::problem::{Code, Problem};
+use lapwing_api::service::Call;
+use lapwing_api::types::Draft;
+use lapwing_record::cbor::{decode, encode};
+use lapwing_record::id::{MsgId, ThreadId};
+use lapwing_record::statement::BlobRef;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// Drafts at a time.
+const MAX_DRAFTS: usize = 1000;
+/// How long an untouched draft is kept.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Bytes of a draft's file at most: 256 items with long names.
+const MAX_FILE: usize = 1 << 20;
+/// What a draft's list is locked for: no statement has this id.
+const PLACE: MsgId = MsgId([0; 32]);
+const SUFFIX: &str = "draft";
+
+/// Removes what uploads left that a crash interrupted.
+pub(super) fn clear_uploads(dir: &Path) {
+    let Ok(files) = std::fs::read_dir(dir) else { return };
+    for file in files.flatten() {
+        if file.file_name().to_string_lossy().starts_with("upload-")
+            && let Err(error) = std::fs::remove_file(file.path())
+        {
+            tracing::error!(%error, "an interrupted upload could not be removed");
+        }
+    }
+}
+
+impl Desk {
+    pub(super) fn open_draft(&self, _: &Call) -> Answer {
+        let _one_at_a_time = self.drafting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.drop_old_drafts();
+        if self.threads_of_drafts().len() >= MAX_DRAFTS {
+            return Err(Problem::new(Code::Conflict, format!("there are {MAX_DRAFTS} drafts already"))
+                .hint("Submit some. Drafts that nobody touches for 30 days are dropped by themselves."));
+        }
+        let thread = ThreadId(random().map_err(|e| internal("opening a draft", e))?);
+        self.write_draft(&thread, &[])?;
+        status_json(201, &Draft { thread: thread.to_string() })
+    }
+
+    /// The draft that THREAD stands for.
+    pub(super) fn draft(&self, text: &str) -> Result<ThreadId, Problem> {
+        by_prefix(self.threads_of_drafts().into_iter(), text, "draft")
+    }
+
+    /// The evidence of a draft.
+    pub(super) fn draft_evidence(&self, thread: &ThreadId) -> Result<Vec<BlobRef>, Problem> {
+        let failed = |e: &dyn std::fmt::Display| internal("reading a draft", e);
+        let locked = match folder::read(&self.draft_file(thread), MAX_FILE as u64) {
+            Ok(locked) => locked,
+            Err(e) if e.is_missing() => return Err(super::not_found("there is no such draft")),
+            Err(e) => return Err(failed(&e)),
+        };
+        let plain = self.office.vault.unlock(thread, &PLACE, &locked).map_err(vault_problem)?;
+        decode(&plain, MAX_FILE).map_err(|e| failed(&e))
+    }
+
+    /// Adds an item to a draft; the same content under another name replaces the name.
+    pub(super) fn add_to_draft(&self, thread: &ThreadId, item: BlobRef) -> Result<(), Problem> {
+        let _one_at_a_time = self.drafting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut items = self.draft_evidence(thread)?;
+        if let Some(at) = items.iter().position(|i| i.sha256_plain == item.sha256_plain) {
+            let before = std::mem::replace(&mut items[at], item);
+            self.write_draft(thread, &items)?;
+            // sealed anew under another salt: the first copy is in nobody's list
+            self.remove_blob(&before);
+            return Ok(());
+        }
+        if items.len() >= lapwing_record::statement::MAX_BLOBS {
+            self.remove_blob(&item);
+            return Err(Problem::new(Code::Conflict, "a referral has at most 256 items of evidence"));
+        }
+        items.push(item);
+        self.write_draft(thread, &items)
+    }
+
+    /// Ends a draft that was submitted.
+    pub(super) fn end_draft(&self, thread: &ThreadId) {
+        if let Err(error) = std::fs::remove_file(self.draft_file(thread)) {
+            tracing::warn!(%error, "a submitted draft could not be removed");
+        }
+    }
+
+    fn write_draft(&self, thread: &ThreadId, items: &[BlobRef]) -> Result<(), Problem> {
+        let locked = self.office.vault.lock(thread, &PLACE, &encode(&items.to_vec())).map_err(vault_problem)?;
+        folder::replace(&self.draft_file(thread), &locked).map_err(file_problem)
+    }
+
+    fn draft_file(&self, thread: &ThreadId) -> PathBuf {
+        self.uploads.join(format!("{thread}.{SUFFIX}"))
+    }
+
+    fn threads_of_drafts(&self) -> Vec<ThreadId> {
+        let Ok(files) = std::fs::read_dir(&self.uploads) else { return Vec::new() };
+        files.flatten().filter_map(|f| thread_of(&f.path())).collect()
+    }
+
+    fn drop_old_drafts(&self) {
+        let Ok(files) = std::fs::read_dir(&self.uploads) else { return };
+        for file in files.flatten() {
+            let Some(thread) = thread_of(&file.path()) else { continue };
+            let age = file.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
+            if age.is_none_or(|age| age < KEPT) {
+                continue;
+            }
+            // one that cannot be read any more names no evidence to remove
+            for item in self.draft_evidence(&thread).unwrap_or_default() {
+                self.remove_blob(&item);
+            }
+            self.end_draft(&thread);
+        }
+    }
+
+    /// Removes a sealed item unless a case names it.
+    fn remove_blob(&self, item: &BlobRef) {
+        let view = self.view();
+        if view.state.cases.values().any(|c| c.blobs().any(|(_, b)| b.b3_cipher == item.b3_cipher)) {
+            return;
+        }
+        if let Err(error) = self.office.blobs.remove(&item.b3_cipher.0) {
+            tracing::warn!(%error, "an item of evidence could not be removed");
+        }
+    }
+}
+
+fn thread_of(path: &Path) -> Option<ThreadId> {
+    path.extension().filter(|e| *e == SUFFIX)?;
+    path.file_stem()?.to_str()?.parse().ok()
+}
+
+/// Keys that are gone mean content that is gone.
+pub(super) fn vault_problem(error: VaultError) -> Problem {
+    match error {
+        VaultError::NoCaseKey(_) | VaultError::Content(_) => Problem::new(Code::ContentGone, error.to_string())
+            .hint("The content was erased on this node, or came with a copy that lacks its key."),
+        other => internal("using a key", other),
+    }
+}
+
+fn file_problem(error: folder::FileError) -> Problem {
+    match error.source.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => disk_full(),
+        _ => internal("writing a draft", error),
+    }
+}
+
+/// No room.
+pub(super) fn disk_full() -> Problem {
+    Problem::new(Code::DiskFull, "the node's disk is full; nothing was changed").hint("Free some room on the data disk.")
+}

@@ -1,0 +1,221 @@
+//! Cases: the list, and one of them whole.
+
+use super::drafts::vault_problem;
+use super::names::{self, id_only, name_of};
+use super::paging::page;
+use super::time::rfc3339;
+use super::{Answer, Desk, filter, flag, internal, json, parsed, path};
+use crate::post::{self, PostError};
+use lapwing_api::problem::{Code, Problem};
+use lapwing_api::service::Call;
+use lapwing_api::types::{HarmView, ReferralDetail, ReferralRow, StatementView, Stuck};
+use lapwing_engine::case::{Case, Delivery, Stage, Told};
+use lapwing_engine::engine::State;
+use lapwing_record::cbor::decode;
+use lapwing_record::form::Form;
+use lapwing_record::form::check::Harm;
+use lapwing_record::id::Pid;
+use lapwing_record::seal::MAX_PLAIN;
+use lapwing_record::sign::Sign1;
+use lapwing_record::statement::{
+    Acknowledge, BlobGrant, BlobRef, BlobRequest, Decide, Ending, Kind, Receipt, SignedStmt, Stmt, Text,
+};
+use std::collections::BTreeMap;
+
+/// Our part in a case.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Requester,
+    Target,
+}
+
+impl Part {
+    fn of(case: &Case, me: &Pid) -> Self {
+        if case.requester == *me { Part::Requester } else { Part::Target }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Part::Requester => "requester",
+            Part::Target => "target",
+        }
+    }
+}
+
+impl std::str::FromStr for Part {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = [Part::Requester, Part::Target].into_iter().find(|p| p.as_str() == text);
+        found.ok_or_else(|| format!("`{text}` is not one of: requester, target"))
+    }
+}
+
+impl Desk {
+    pub(super) fn referrals(&self, call: &Call) -> Answer {
+        let view = self.view();
+        let state = &view.state;
+        let stage = filter(call, "stage").map(stage).transpose()?;
+        let with = filter(call, "with").map(|name| names::participant(state, name)).transpose()?;
+        let role: Option<Part> = parsed(call, "role")?;
+        let stuck_only = flag(call, "stuck")?;
+        let chosen = state.cases.values().filter(|case| {
+            stage.is_none_or(|s| s == case.stage())
+                && with.is_none_or(|w| w == case.peer(&state.me))
+                && role.is_none_or(|r| r == Part::of(case, &state.me))
+                && stuck_only.is_none_or(|s| s == stuck(case, &state.me).is_some())
+        });
+        // newest change first
+        let keys = chosen.map(|c| (format!("{:020} {}", u64::MAX - c.changed, c.thread), c.clone())).collect();
+        page(call, &view, keys, |case| Ok(self.row(state, &case, self.form(&case).ok().as_ref())))
+    }
+
+    pub(super) fn referral(&self, call: &Call) -> Answer {
+        let view = self.view();
+        let state = &view.state;
+        let thread = names::thread(state, path(call, "thread"))?;
+        let case = state.case(&thread).ok_or_else(|| super::not_found("there is no such case here"))?;
+        let form = self.form(case).ok();
+        let items = self.named_evidence(case).unwrap_or_default();
+        let decisions = case.decisions().into_iter().map(|(item, d)| (item.to_string(), d.to_string())).collect();
+        json(&ReferralDetail {
+            row: self.row(state, case, form.as_ref()),
+            form,
+            timeline: case.timeline().into_iter().map(|told| self.statement(state, told)).collect(),
+            decisions,
+            evidence: self.evidence_of(state, case, &items),
+            as_of: state.as_of,
+        })
+    }
+
+    /// A statement as it was signed, by either side.
+    pub(super) fn signed(&self, told: &Told) -> Result<SignedStmt, Problem> {
+        let (thread, id) = (&told.open.thread, &told.open.id);
+        let ours = told.open.from == self.office.me;
+        let signed =
+            if ours { post::own_signed(&self.office, thread, id) } else { post::their_signed(&self.office, thread, id) };
+        signed.map_err(post_problem)
+    }
+
+    fn content(&self, told: &Told) -> Result<Stmt, Problem> {
+        self.signed(told)?.claimed().map_err(|e| internal("reading a statement", e))
+    }
+
+    fn form(&self, case: &Case) -> Result<Form, Problem> {
+        let first = case.asked.first().ok_or_else(|| super::not_found("the referral itself is not here"))?;
+        Form::decode(&self.content(first)?.body).map_err(|e| internal("reading a pro forma", e))
+    }
+
+    /// The evidence that statements of a case name, in their order.
+    pub(super) fn named_evidence(&self, case: &Case) -> Result<Vec<BlobRef>, Problem> {
+        let mut items: Vec<BlobRef> = Vec::new();
+        for told in case.asked.iter().chain(&case.answered).filter(|t| !t.open.blobs.is_empty()) {
+            items.extend(self.content(told)?.blobs);
+        }
+        Ok(items)
+    }
+
+    fn row(&self, state: &State, case: &Case, form: Option<&Form>) -> ReferralRow {
+        let peer = case.peer(&state.me);
+        ReferralRow {
+            thread: case.thread.to_string(),
+            role: Part::of(case, &state.me).as_str().into(),
+            with: name_of(state, &peer).unwrap_or_else(|| id_only(&peer)),
+            stage: case.stage().as_str().into(),
+            subject: form.and_then(|f| f.subject_line.clone()),
+            tlp: case.handling().to_string(),
+            harm: form.map(|f| harm(state, f)),
+            submitted: rfc3339(case.asked.first().map_or(0, |t| t.open.clock)),
+            changed: rfc3339(case.changed),
+            stuck: stuck(case, &state.me),
+        }
+    }
+
+    fn statement(&self, state: &State, told: &Told) -> StatementView {
+        let delivery = told.delivery.as_ref();
+        StatementView {
+            id: told.open.id.to_string(),
+            from: names::named(state, &told.open.from).short_name,
+            msg_no: told.open.msg_no,
+            kind: told.open.kind.to_string(),
+            said: rfc3339(told.open.clock),
+            at: rfc3339(told.at),
+            delivery: delivery.map_or("received", delivered).into(),
+            tries: delivery.map_or(0, |d| d.tries),
+            why: delivery.and_then(|d| d.why.clone()),
+            next: delivery.and_then(|d| d.next).map(rfc3339),
+            stored: delivery.and_then(|d| stored_at(d.receipt.as_deref()?)).map(rfc3339),
+            body: self.content(told).ok().and_then(|stmt| body(&stmt)).unwrap_or_default(),
+        }
+    }
+}
+
+fn stage(text: &str) -> Result<Stage, Problem> {
+    Stage::ALL.into_iter().find(|s| s.as_str() == text).ok_or_else(|| {
+        let all: Vec<&str> = Stage::ALL.iter().map(|s| s.as_str()).collect();
+        Problem::new(Code::Malformed, format!("`stage` is one of: {}", all.join(", ")))
+    })
+}
+
+/// Harm as the federation's weights have it.
+pub(super) fn harm(state: &State, form: &Form) -> HarmView {
+    let harm = Harm::of(form, &state.federation.params().harm_weights);
+    HarmView { low: harm.low, high: harm.high, class: Harm::class(harm.low).into(), could_be: Harm::class(harm.high).into() }
+}
+
+fn delivered(delivery: &Delivery) -> &'static str {
+    match delivery {
+        Delivery { receipt: Some(_), .. } => "stored",
+        Delivery { failed: true, .. } => "failed",
+        _ => "queued",
+    }
+}
+
+/// When the other node made a statement durable; none where there is no receipt, or only the other side's word for it
+/// after a restore.
+fn stored_at(receipt: &[u8]) -> Option<u64> {
+    let sign1: Sign1 = decode(receipt, 4096).ok()?;
+    Receipt::claimed(&sign1).ok().map(|r| r.received)
+}
+
+/// What waits in a case although it was tried.
+pub(super) fn stuck(case: &Case, me: &Pid) -> Option<Stuck> {
+    let waits = |t: &&Told| t.delivery.as_ref().is_some_and(|d| d.receipt.is_none());
+    let waiting: Vec<&Told> = case.side(me).iter().filter(waits).collect();
+    let oldest = waiting.first()?.delivery.as_ref()?;
+    let why = oldest.why.clone()?;
+    Some(Stuck { waiting: waiting.len(), why, next: oldest.next.map(rfc3339), failed: oldest.failed })
+}
+
+/// The content of a statement by its kind; keys are never shown.
+fn body(stmt: &Stmt) -> Option<serde_json::Value> {
+    let bytes = &stmt.body[..];
+    macro_rules! read {
+        ($t:ty) => {
+            serde_json::to_value(decode::<$t>(bytes, MAX_PLAIN).ok()?).ok()?
+        };
+    }
+    Some(match stmt.kind {
+        // whole in the field `form`
+        Kind::Submit => serde_json::json!({ "subject_line": Form::decode(bytes).ok()?.subject_line }),
+        Kind::Acknowledge => read!(Acknowledge),
+        Kind::NeedInfo | Kind::Supplement => read!(Text),
+        Kind::Decide => read!(Decide),
+        Kind::Withdraw | Kind::Close => read!(Ending),
+        Kind::BlobGrant => {
+            let keys = decode::<BlobGrant>(bytes, MAX_PLAIN).ok()?.keys;
+            serde_json::json!({ "blobs": keys.iter().map(|k| k.b3_cipher).collect::<Vec<_>>() })
+        }
+        Kind::BlobRequest => {
+            let blobs: BTreeMap<&str, Vec<_>> = [("blobs", decode::<BlobRequest>(bytes, MAX_PLAIN).ok()?.blobs)].into();
+            serde_json::to_value(blobs).ok()?
+        }
+    })
+}
+
+fn post_problem(error: PostError) -> Problem {
+    match error {
+        PostError::Vault(error) => vault_problem(error),
+        PostError::Missing => super::not_found("the statement is not on this node"),
+        other => internal("reading a statement", other),
+    }
+}

@@ -1,0 +1,313 @@
+//! How the node is, and what people should look at: of cases only counts, for every role sees this.
+
+use super::names::{named, skeleton};
+use super::notices::in_words;
+use super::referrals::stuck;
+use super::time::rfc3339;
+use super::{Answer, Desk, json};
+use crate::office::{View, now_ms};
+use lapwing_api::service::Call;
+use lapwing_api::types::{Status, Todo};
+use lapwing_engine::case::{Stage, Told};
+use lapwing_engine::engine::{HeadCheck, State};
+use lapwing_engine::federation::Plane;
+use lapwing_engine::membership::{Decisive, Item, Standing, Target, Word};
+use lapwing_record::charter::DAY_MS;
+use lapwing_record::entry::LogKind;
+use lapwing_record::id::Pid;
+use lapwing_record::identity::Class;
+use std::collections::BTreeMap;
+
+/// Lines of one kind at most: the lists have the rest.
+const MAX_LINES: usize = 20;
+
+impl Desk {
+    pub(super) fn status(&self, _: &Call) -> Answer {
+        let view = self.view();
+        let state = &view.state;
+        let federation = &state.federation;
+        let now = now_ms();
+        let peers = self.peers.peers(&view);
+        let agency = federation.is_full_agency(&state.me);
+        json(&Status {
+            as_of: state.as_of,
+            version: env!("CARGO_PKG_VERSION").into(),
+            time: rfc3339(now),
+            started: rfc3339(self.office.started),
+            network: federation.charter().name.clone(),
+            network_id: federation.network().to_string(),
+            me: named(state, &state.me),
+            standing: state.my_standing().map(|s| s.to_string()),
+            confirmed: state.confirmed(),
+            signing: signing(&view).unwrap_or("ok").into(),
+            clock_doubt: view.clock_doubt.clone(),
+            peer_id: self.peers.peer_id(),
+            listening: self.peers.listening(),
+            connected: peers.iter().filter(|p| p.connected).count(),
+            participants: federation.pids().filter(|p| federation.is_participant(p)).count(),
+            entries: federation.entries(),
+            heads: federation.heads_root(Plane::Pub).to_string(),
+            heads_agency: agency.then(|| federation.heads_root(Plane::Agy).to_string()),
+            state: federation.state_digest().to_string(),
+            outbox: state.outbox.size(),
+            cases: state.cases.size(),
+            todo: todo(&view, self.office.started, now),
+            counters: self.office.counters.all(),
+        })
+    }
+}
+
+fn signing(view: &View) -> Option<&'static str> {
+    match &view.head {
+        HeadCheck::Done => None,
+        HeadCheck::Waiting { restored: true, .. } => {
+            Some("not yet: this is a restored or older copy, and its own latest entries have not come back from the others")
+        }
+        HeadCheck::Waiting { .. } => Some("not yet: it has just started and asks its peers for its own latest entries"),
+    }
+}
+
+fn line(code: &str, what: impl Into<String>, fix: impl Into<String>) -> Todo {
+    Todo { code: code.into(), what: what.into(), fix: fix.into() }
+}
+
+/// What people should look at, most urgent first. Where no `[notify]` command is set, these lines are the notices.
+fn todo(view: &View, started: u64, now: u64) -> Vec<Todo> {
+    let state = &view.state;
+    let mut todo = Vec::new();
+    if let Some(full) = &view.full {
+        todo.push(line("disk_full", format!("nothing can be written: {full}"), "Free some room on the data disk; the node goes on by itself."));
+    }
+    if let Some(why) = signing(view) {
+        todo.push(line("head_unchecked", format!("signing: {why}"), "Wait for a peer. If none can ever answer: `lapwing run --assert-current`."));
+    }
+    if let Some(doubt) = &view.clock_doubt {
+        todo.push(line("clock_doubt", format!("automatic signing pauses: {doubt}"), "Set this machine's clock."));
+    }
+    contested(state, &mut todo);
+    if state.my_standing() == Some(Standing::Participant) && !state.confirmed() {
+        todo.push(line(
+            "unconfirmed",
+            "other agencies' checkpoints do not confirm the state here yet; what could be misjudged is not signed",
+            "Connect to other agencies (`lapwing peers`); it takes seconds then.",
+        ));
+    }
+    untold(state, &mut todo);
+    windows(state, started, now, &mut todo);
+    objections(state, &mut todo);
+    proposals(state, &mut todo);
+    applications(state, &mut todo);
+    cases(state, &mut todo);
+    own_contacts(state, now, &mut todo);
+    todo
+}
+
+fn contested(state: &State, todo: &mut Vec<Todo>) {
+    let federation = &state.federation;
+    let contested = |pid: &Pid| federation.author(pid).is_some_and(|a| a.contested());
+    let mut all: Vec<Pid> = federation.pids().filter(contested).collect();
+    all.sort_by_key(|pid| *pid != state.me);
+    for pid in all.into_iter().take(MAX_LINES) {
+        let name = named(state, &pid).short_name;
+        let fix = if pid == state.me {
+            "Another copy of this node signs with the same key: stop it, then heal with a new epoch, signed with the root keys."
+        } else {
+            "Referrals to it are held until its root-key holders heal it. Call them."
+        };
+        todo.push(line("log_contested", format!("a log of {name} holds two different entries at one place, both signed"), fix));
+    }
+}
+
+fn untold(state: &State, todo: &mut Vec<Todo>) {
+    let untold = state.notices.values().filter(|n| n.told.is_none() && n.failures.0 > 0);
+    for n in untold.take(MAX_LINES) {
+        let why = n.failures.1.as_deref().unwrap_or("it failed");
+        let what = format!("people could not be told that {} ({} attempts: {why})", in_words(state, &n.notice), n.failures.0);
+        todo.push(line("notice_untold", what, "Look at `[notify] command`. The node does not clear what its people were not told of."));
+    }
+}
+
+/// Windows of this agency that run: its officers may object until they end.
+fn windows(state: &State, started: u64, now: u64, todo: &mut Vec<Todo>) {
+    if state.my_id().inception.class != Class::Agency {
+        return;
+    }
+    let mut open: Vec<(u64, Target)> = Vec::new();
+    for (target, at) in noted(state) {
+        let silent = matches!(state.federation.roster().decisive(state.me, target), Decisive::Nothing | Decisive::Noted);
+        if silent && still_asked(state, target, now) {
+            open.push((window_end(state, at, started), target));
+        }
+    }
+    open.sort();
+    for (end, target) in open.into_iter().take(MAX_LINES) {
+        let (what, name) = match target {
+            Target::Participant(pid) => {
+                let n = named(state, &pid);
+                let alike = alike(state, &pid, &n.short_name);
+                (format!("{} ({}, {}, {}) asks to take part{alike}", n.legal_name, n.short_name, n.country, n.class), n.short_name)
+            }
+            Target::Motion(id) => (format!("an amendment of the Params ({}) was moved", id.short()), format!("motion:{id}")),
+        };
+        let when = if end <= now { "the window has run".to_owned() } else { format!("the window runs until {}", rfc3339(end)) };
+        let fix = format!(
+            "Officers may object or consent: `lapwing vote object {name}`, `lapwing vote consent {name}`. Silence clears it."
+        );
+        todo.push(line("window_runs", format!("{what}; {when}"), fix));
+    }
+}
+
+/// When this node noted each target, by its own log.
+fn noted(state: &State) -> BTreeMap<Target, u64> {
+    let mut noted = BTreeMap::new();
+    let lines = state.federation.author(&state.me).into_iter().flat_map(|a| a.listed(LogKind::Pub));
+    for line in lines {
+        for item in line.items() {
+            if let Item::Said { target, word: Word::Noted } = item {
+                noted.entry(*target).or_insert(line.clock);
+            }
+        }
+    }
+    noted
+}
+
+/// As the engine has it: a window that ran out while the node was down leaves its people some time first.
+fn window_end(state: &State, noted: u64, started: u64) -> u64 {
+    let window = state.federation.params().window_ms;
+    let end = noted.saturating_add(window);
+    if end < started { started.saturating_add(window.min(DAY_MS)) } else { end }
+}
+
+fn still_asked(state: &State, target: Target, now: u64) -> bool {
+    let federation = &state.federation;
+    match target {
+        Target::Participant(pid) => federation.standing(&pid).is_some_and(|s| s != Standing::Left),
+        Target::Motion(id) => {
+            let (in_force, params) = federation.amendments();
+            let base = params.digest();
+            let open = federation.motions().any(|(m, _, motion)| m == id && motion.base == base && motion.expires > now);
+            open && !in_force.contains(&id)
+        }
+    }
+}
+
+fn alike(state: &State, pid: &Pid, short_name: &str) -> String {
+    let look = skeleton(short_name);
+    let others = super::names::everyone(state).into_iter().filter(|(p, i)| p != pid && skeleton(&i.short_name) == look);
+    let names: Vec<&str> = others.map(|(_, i)| i.short_name.as_str()).collect();
+    if names.is_empty() { String::new() } else { format!(" — its name could be taken for {}", names.join(", ")) }
+}
+
+fn objections(state: &State, todo: &mut Vec<Todo>) {
+    let federation = &state.federation;
+    let bars = |t: &Target| match t {
+        Target::Participant(pid) => matches!(federation.standing(pid), Some(Standing::Objected | Standing::Suspended)),
+        Target::Motion(_) => false,
+    };
+    let standing = federation.roster().objections().into_iter().filter(|(by, t)| *by != state.me && bars(t));
+    for (by, target) in standing.take(MAX_LINES) {
+        let (by, whom) = (named(state, &by).short_name, super::members::target_name(state, target));
+        todo.push(line("objection", format!("{by} objects to {whom}"), format!("`lapwing member explain {whom}` says what follows; agencies read its reason there.")));
+    }
+}
+
+fn proposals(state: &State, todo: &mut Vec<Todo>) {
+    for (id, pending) in state.proposals.iter().take(MAX_LINES) {
+        let (act, have) = (pending.proposal.act, pending.approvals.len());
+        let needed = state.my_id().current().needed(act);
+        let what = format!("the proposal {} ({act}) has {have} of {needed} approvals", id.short());
+        todo.push(line("proposal_waits", what, format!("An officer approves it: `lapwing vote approve {}`.", id.short())));
+    }
+}
+
+fn applications(state: &State, todo: &mut Vec<Todo>) {
+    for (pid, inbox) in state.inbox.iter().take(MAX_LINES) {
+        let Some(i) = super::applications::inception(&inbox.application) else { continue };
+        let what = format!("{} ({}, {}) applies; it is known to this node only", i.legal_name, i.short_name, i.country);
+        todo.push(line("application_waits", what, format!("Introduce it, if it is who it says: its twelve words are \"{}\".", lapwing_record::identity::words(&pid.0))));
+    }
+}
+
+/// Of cases only counts, and why deliveries wait.
+fn cases(state: &State, todo: &mut Vec<Todo>) {
+    let me = &state.me;
+    let waits = |c: &&std::sync::Arc<lapwing_engine::case::Case>| c.target == *me && c.stage() == Stage::Submitted;
+    let waiting = state.cases.values().filter(waits).count();
+    if waiting > 0 {
+        let what = format!("{waiting} referral(s) were stored here and are not acknowledged");
+        todo.push(line("referral_waits", what, "`lapwing refer list --role target --stage submitted` shows them."));
+    }
+    let asked = state.cases.values().filter(|c| c.requester == *me && c.stage() == Stage::InfoNeeded).count();
+    if asked > 0 {
+        let what = format!("{asked} referral(s) of this participant wait for an answer to a question");
+        todo.push(line("info_needed", what, "`lapwing refer list --role requester --stage info_needed` shows them."));
+    }
+    let mut by_peer: BTreeMap<Pid, (usize, String)> = BTreeMap::new();
+    for case in state.outbox.values().collect::<std::collections::BTreeSet<_>>().into_iter().filter_map(|t| state.case(t)) {
+        let Some(stuck) = stuck(case, me) else { continue };
+        let next = match (&stuck.next, stuck.failed) {
+            (_, true) => "given up".to_owned(),
+            (Some(next), _) => format!("tried again at {next}"),
+            (None, _) => "not tried again".to_owned(),
+        };
+        let row = by_peer.entry(case.peer(me)).or_insert((0, format!("{}; {next}", stuck.why)));
+        row.0 += case.side(me).iter().filter(|t: &&Told| t.delivery.as_ref().is_some_and(|d| d.receipt.is_none())).count();
+    }
+    for (pid, (count, why)) in by_peer.into_iter().take(MAX_LINES) {
+        let what = format!("{count} statement(s) to {} wait: {why}", named(state, &pid).short_name);
+        todo.push(line("delivery_stuck", what, "`lapwing refer list --stuck` shows the cases. Call the other side where it was given up."));
+    }
+}
+
+fn own_contacts(state: &State, now: u64, todo: &mut Vec<Todo>) {
+    let Some(listing) = state.federation.listing(&state.me) else { return };
+    let contacts = listing.contacts.values().chain(listing.agency_contacts.values());
+    for listed in contacts.filter(|c| c.record.reconfirm_by < now).take(MAX_LINES) {
+        let what = format!("the point of contact `{}` should have been confirmed anew", listed.record.slot);
+        todo.push(line("contact_stale", what, "Publish it again, with a later `reconfirm_by`, or withdraw it."));
+    }
+    if listing.contacts.is_empty() && state.my_standing() == Some(Standing::Participant) {
+        todo.push(line("contact_missing", "this participant has published no point of contact", "`lapwing contact publish FILE`."));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::testworld::World;
+    use super::*;
+    use lapwing_record::membership::What;
+
+    fn codes(world: &World, now: u64) -> Vec<String> {
+        let view = View::of(world.engine(), None);
+        todo(&view, 0, now).into_iter().map(|t| t.code).collect()
+    }
+
+    #[test]
+    fn a_window_that_runs_is_shown_until_this_agency_has_spoken() {
+        let mut world = World::with(&["harbor", "polder"], &[("northbank", "NL")]);
+        world.node_says("harbor", What::Noted, "northbank");
+        let view = View::of(world.engine(), None);
+        let lines = todo(&view, 0, 500);
+        let line = lines.iter().find(|t| t.code == "window_runs").unwrap();
+        assert!(line.what.contains("northbank") && line.what.contains("1970-01-01T00:00:01.001Z"), "{}", line.what);
+        assert!(line.fix.contains("lapwing vote object northbank"));
+        world.node_says("harbor", What::Clear, "northbank");
+        assert!(!codes(&world, 500).contains(&"window_runs".to_owned()));
+    }
+
+    #[test]
+    fn an_objection_of_another_agency_and_a_missing_contact_are_shown() {
+        let mut world = World::with(&["harbor", "polder"], &[("northbank", "NL")]);
+        assert_eq!(codes(&world, 0), ["contact_missing"]);
+        world.officers_say("polder", What::Object, "northbank", 1);
+        assert_eq!(codes(&world, 0), ["objection", "contact_missing"]);
+    }
+
+    #[test]
+    fn a_full_disk_comes_first() {
+        let world = World::of(&["harbor"]);
+        let view = View::of(world.engine(), Some("no space".into()));
+        assert_eq!(todo(&view, 0, 0)[0].code, "disk_full");
+    }
+}

@@ -1,0 +1,289 @@
+//! Submitting a referral: every fault at once, durable before the answer, the keys of its evidence right behind it.
+
+use super::contacts::fault;
+use super::drafts::vault_problem;
+use super::names;
+use super::referrals::harm;
+use super::time::day;
+use super::{Answer, Desk, body, internal, json, path, status_json};
+use crate::office::now_ms;
+use crate::vault::random;
+use lapwing_api::problem::{Code, FieldFault, Problem};
+use lapwing_api::service::Call;
+use lapwing_api::types::{Check, Checked, Said, Submit};
+use lapwing_engine::case::Case;
+use lapwing_engine::engine::State;
+use lapwing_engine::step::{Answer as Done, Command, Lock, Saying};
+use lapwing_record::cbor::encode;
+use lapwing_record::charter::DAY_MS;
+use lapwing_record::directory::Contact;
+use lapwing_record::form::check::check;
+use lapwing_record::form::{EvidenceItem, Form, ReferralKind};
+use lapwing_record::id::{MsgId, Pid, ThreadId};
+use lapwing_record::identity::Class;
+use lapwing_record::statement::{BlobGrant, BlobRef, GrantedKey, Kind, Tlp};
+
+/// Days until delivery is given up, unless the caller says otherwise.
+pub(super) const GIVE_UP_DAYS: u64 = 30;
+/// At most.
+const MAX_GIVE_UP_DAYS: u64 = 365;
+
+impl Desk {
+    pub(super) fn check_referral(&self, call: &Call) -> Answer {
+        let wanted: Check = body(call)?;
+        let view = self.view();
+        let mut faults = form_faults(&view.state, &wanted.form, now_ms());
+        if let Some(to) = &wanted.to {
+            match names::participant(&view.state, to) {
+                Ok(target) => faults.extend(target_faults(&view.state, &target, &wanted.form)),
+                Err(problem) => faults.push(FieldFault { path: "to".into(), what: problem.detail }),
+            }
+        }
+        json(&Checked { ok: faults.is_empty(), faults, harm: harm(&view.state, &wanted.form) })
+    }
+
+    pub(super) async fn submit(&self, call: Call) -> Answer {
+        let wanted: Submit = body(&call)?;
+        let _one_at_a_time = self.submitting.lock().await;
+        let view = self.view();
+        // the same submission again, after an answer that was lost
+        if let Ok(thread) = names::thread(&view.state, path(&call, "thread"))
+            && let Some(case) = view.state.case(&thread).filter(|c| c.requester == view.state.me)
+        {
+            self.grant(&thread).await?;
+            let id = case.asked.first().map(|t| t.open.id).ok_or_else(|| super::not_found("the referral itself is not here"))?;
+            return json(&Said { thread: thread.to_string(), id: id.to_string() });
+        }
+        let thread = self.draft(path(&call, "thread"))?;
+        let to = names::participant(&view.state, &wanted.to)?;
+        let uploaded = self.draft_evidence(&thread)?;
+        let mut faults = form_faults(&view.state, &wanted.form, now_ms());
+        faults.extend(target_faults(&view.state, &to, &wanted.form));
+        let (blobs, missing) = matched(&wanted.form, &uploaded);
+        faults.extend(missing);
+        let days = wanted.give_up_days.unwrap_or(GIVE_UP_DAYS);
+        if !(1..=MAX_GIVE_UP_DAYS).contains(&days) {
+            faults.push(FieldFault { path: "give_up_days".into(), what: format!("must be 1 to {MAX_GIVE_UP_DAYS}") });
+        }
+        if !faults.is_empty() {
+            return Err(Problem::new(Code::Invalid, format!("the referral has {} fault(s)", faults.len()))
+                .hint("`lapwing refer check FILE` lists them too, before anything is submitted.")
+                .faults(faults));
+        }
+        let handling = wanted.form.tlp.unwrap_or(Tlp::AmberStrict);
+        let said = Saying {
+            thread,
+            to,
+            kind: Kind::Submit,
+            handling,
+            body: encode(&wanted.form),
+            blobs,
+            approvals: None,
+            ttl_ms: days * DAY_MS,
+            lock: self.case_lock(&thread)?,
+        };
+        let id = self.utter(said).await?;
+        self.end_draft(&thread);
+        self.grant(&thread).await?;
+        tracing::info!(case = %thread.short(), "a referral was submitted");
+        status_json(202, &Said { thread: thread.to_string(), id: id.to_string() })
+    }
+
+    /// Says something in a case, durably.
+    pub(super) async fn utter(&self, saying: Saying) -> Result<MsgId, Problem> {
+        match self.office.command(Command::Say(Box::new(saying))).await? {
+            Done::Said(id) => Ok(id),
+            other => Err(internal("saying something", format!("{other:?}"))),
+        }
+    }
+
+    /// The key of a case with a nonce for one statement.
+    pub(super) fn case_lock(&self, thread: &ThreadId) -> Result<Lock, Problem> {
+        let key = self.office.vault.case_key(thread).map_err(vault_problem)?;
+        Ok(Lock { key, nonce: random().map_err(|e| internal("saying something", e))? })
+    }
+
+    /// Hands over the keys of the evidence of our referral, once.
+    async fn grant(&self, thread: &ThreadId) -> Result<(), Problem> {
+        let view = self.view();
+        let Some(case) = view.state.case(thread) else { return Ok(()) };
+        let Some(first) = case.asked.first().filter(|f| !f.open.blobs.is_empty()) else { return Ok(()) };
+        if case.asked.iter().any(|t| t.open.kind == Kind::BlobGrant) {
+            return Ok(());
+        }
+        let key = |b: &lapwing_engine::case::OpenBlob| {
+            let key = self.office.vault.blob_key(&b.b3_cipher)?;
+            Some(GrantedKey { b3_cipher: b.b3_cipher, key: *key })
+        };
+        let keys: Option<Vec<GrantedKey>> = first.open.blobs.iter().map(key).collect();
+        let keys = keys.ok_or_else(|| Problem::new(Code::ContentGone, "a key of the evidence is no longer on this node"))?;
+        let grant = zeroize::Zeroizing::new(encode(&BlobGrant { keys }));
+        self.utter(self.saying(case, Kind::BlobGrant, grant.to_vec())?).await.map(drop)
+    }
+
+    /// A plain statement in a case.
+    pub(super) fn saying(&self, case: &Case, kind: Kind, body: Vec<u8>) -> Result<Saying, Problem> {
+        Ok(Saying {
+            thread: case.thread,
+            to: case.peer(&self.office.me),
+            kind,
+            handling: case.handling(),
+            body,
+            blobs: Vec::new(),
+            approvals: None,
+            ttl_ms: GIVE_UP_DAYS * DAY_MS,
+            lock: self.case_lock(&case.thread)?,
+        })
+    }
+}
+
+/// Faults of a pro forma, those that only this federation knows included.
+fn form_faults(state: &State, form: &Form, now: u64) -> Vec<FieldFault> {
+    let mut faults: Vec<FieldFault> = check(form).into_iter().map(fault).collect();
+    let listing = state.federation.listing(&state.me);
+    let live = |slot: &str| {
+        let contact = |c: &std::collections::BTreeMap<String, lapwing_engine::listing::Listed<Contact>>| c.contains_key(slot);
+        listing.is_some_and(|l| contact(&l.contacts) || contact(&l.agency_contacts))
+    };
+    if let Some(slot) = form.poc_ref.as_deref().filter(|s| !live(s)) {
+        let what = format!("`{}` is not one of your published points of contact", slot.chars().take(32).collect::<String>());
+        faults.push(FieldFault { path: "poc_ref".into(), what });
+    }
+    let max = state.federation.params().retention_max_ms;
+    if let Some(until) = form.retention_until.as_deref().and_then(day) {
+        if until > now.saturating_add(max) {
+            let what = format!("is further away than this federation allows ({} days)", max / DAY_MS);
+            faults.push(FieldFault { path: "retention_until".into(), what });
+        } else if until < now {
+            faults.push(FieldFault { path: "retention_until".into(), what: "has passed already".into() });
+        }
+    }
+    faults
+}
+
+/// Why this target takes no such referral.
+fn target_faults(state: &State, to: &Pid, form: &Form) -> Vec<FieldFault> {
+    let at = |path: &str, what: String| FieldFault { path: path.into(), what };
+    let name = names::named(state, to).short_name;
+    let mut faults = Vec::new();
+    if *to == state.me {
+        return vec![at("to", "a referral goes to another participant".into())];
+    }
+    if !state.federation.is_participant(to) {
+        let standing = state.federation.standing(to).map_or("unknown", lapwing_engine::membership::Standing::as_str);
+        faults.push(at("to", format!("{name} does not take part in full ({standing})")));
+    }
+    let theirs = state.federation.inception(to).map(|i| i.class);
+    let assistance = form.kind == Some(ReferralKind::PrivateAssistanceRequest);
+    match theirs {
+        Some(Class::Private) if !assistance => {
+            faults.push(at("kind", format!("{name} is a private-sector participant: it takes private_assistance_request only")));
+        }
+        Some(Class::Observer) => faults.push(at("to", format!("{name} is an observer: it takes no referrals"))),
+        _ => {}
+    }
+    if state.my_id().inception.class == Class::Private && form.kind != Some(ReferralKind::SpontaneousInformation) {
+        faults.push(at("kind", "a private-sector participant sends spontaneous_information only".into()));
+    }
+    faults
+}
+
+/// The manifest's items as uploaded, in the manifest's order; and what does not fit.
+fn matched(form: &Form, uploaded: &[BlobRef]) -> (Vec<BlobRef>, Vec<FieldFault>) {
+    let manifest = form.evidence.as_deref().unwrap_or_default();
+    let (mut blobs, mut faults): (Vec<BlobRef>, Vec<FieldFault>) = (Vec::new(), Vec::new());
+    for (i, item) in manifest.iter().enumerate() {
+        let at = |field: &str, what: &str| FieldFault { path: format!("evidence.{i}.{field}"), what: what.into() };
+        match uploaded.iter().find(|b| b.sha256_plain == item.sha256) {
+            None => faults.push(at("sha256", "nothing with this SHA-256 was uploaded into the draft")),
+            Some(_) if blobs.iter().any(|b| b.sha256_plain == item.sha256) => {
+                faults.push(at("sha256", "stands in the manifest twice"));
+            }
+            Some(blob) => {
+                faults.extend(differs(item, blob).into_iter().map(|field| at(field, "is not that of what was uploaded")));
+                blobs.push(BlobRef { name: item.name.clone(), media: item.media_type.clone(), ..blob.clone() });
+            }
+        }
+    }
+    for blob in uploaded.iter().filter(|b| !manifest.iter().any(|i| i.sha256 == b.sha256_plain)) {
+        let what = format!("`{}` was uploaded into the draft and does not stand in the manifest", blob.name);
+        faults.push(FieldFault { path: "evidence".into(), what });
+    }
+    (blobs, faults)
+}
+
+fn differs(item: &EvidenceItem, blob: &BlobRef) -> Vec<&'static str> {
+    let fields = [("size", item.size == blob.size), ("blake3", item.blake3 == blob.b3_plain)];
+    fields.into_iter().filter(|(_, same)| !same).map(|(field, _)| field).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::testworld::World;
+    use super::*;
+    use lapwing_record::form::{CollectionMethod, sample};
+    use lapwing_record::id::Digest;
+
+    fn blob(n: u8) -> BlobRef {
+        BlobRef {
+            name: format!("{n}.eml"),
+            media: "message/rfc822".into(),
+            size: 5,
+            b3_plain: Digest([n; 32]),
+            sha256_plain: Digest([n; 32]),
+            b3_cipher: Digest([n + 100; 32]),
+            salt: Digest([0; 32]),
+        }
+    }
+
+    fn item(n: u8) -> EvidenceItem {
+        EvidenceItem {
+            name: format!("renamed {n}"),
+            media_type: "text/plain".into(),
+            size: 5,
+            blake3: Digest([n; 32]),
+            sha256: Digest([n; 32]),
+            description: None,
+            method: CollectionMethod::Spamtrap,
+            original: true,
+        }
+    }
+
+    fn paths(faults: &[FieldFault]) -> Vec<&str> {
+        faults.iter().map(|f| f.path.as_str()).collect()
+    }
+
+    #[test]
+    fn manifest_and_uploads_must_be_the_same_things() {
+        let form = |items: Vec<EvidenceItem>| Form { evidence: Some(items), ..sample() };
+        let (blobs, faults) = matched(&form(vec![item(2), item(1)]), &[blob(1), blob(2)]);
+        assert!(faults.is_empty());
+        assert_eq!(blobs.iter().map(|b| b.name.as_str()).collect::<Vec<_>>(), ["renamed 2", "renamed 1"]);
+        let bent = EvidenceItem { size: 6, blake3: Digest([9; 32]), ..item(1) };
+        let (_, faults) = matched(&form(vec![bent, item(3), item(2), item(2)]), &[blob(1), blob(2), blob(4)]);
+        assert_eq!(
+            paths(&faults),
+            ["evidence.0.size", "evidence.0.blake3", "evidence.1.sha256", "evidence.3.sha256", "evidence"]
+        );
+    }
+
+    #[test]
+    fn what_only_the_federation_knows_is_checked_with_the_form() {
+        let world = World::of(&["harbor", "polder"]);
+        let now = day("2026-11-20").unwrap();
+        let form = Form { retention_until: Some("2999-01-01".into()), ..sample() };
+        assert_eq!(paths(&form_faults(world.state(), &form, now)), ["poc_ref", "retention_until"]);
+        let late = Form { retention_until: Some("2026-11-19".into()), ..sample() };
+        assert_eq!(paths(&form_faults(world.state(), &late, now)), ["poc_ref", "retention_until"]);
+    }
+
+    #[test]
+    fn a_target_that_takes_no_such_referral_is_a_fault_of_the_form() {
+        let world = World::with(&["harbor", "polder"], &[("northbank", "NL")]);
+        let faults = |to: &str| target_faults(world.state(), &world.pid(to), &sample());
+        assert!(faults("polder").is_empty());
+        assert_eq!(paths(&faults("harbor")), ["to"]);
+        assert!(faults("northbank")[0].what.contains("candidate"));
+    }
+}
