@@ -42,8 +42,20 @@ const ALONE: &[(&str, &str)] = &[
 ];
 
 /// What must not occur anywhere below the rules: runtimes, disks, clocks, randomness of the operating system.
-const IMPURE: &[&str] =
-    &["tokio", "libp2p", "sled", "axum", "getrandom", "rand", "rand_chacha", "async-std", "jiff", "chrono", "time", "mio"];
+const IMPURE: &[&str] = &[
+    "tokio",
+    "libp2p",
+    "sled",
+    "axum",
+    "getrandom",
+    "rand",
+    "rand_chacha",
+    "async-std",
+    "jiff",
+    "chrono",
+    "time",
+    "mio",
+];
 
 struct Graph {
     own: BTreeSet<String>,
@@ -53,7 +65,8 @@ struct Graph {
 
 fn graph() -> Graph {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
-    let metadata = MetadataCommand::new().manifest_path(manifest).other_options(vec!["--offline".into()]).exec().unwrap();
+    let metadata =
+        MetadataCommand::new().manifest_path(manifest).other_options(vec!["--offline".into()]).exec().unwrap();
     let names: BTreeMap<&PackageId, &str> = metadata.packages.iter().map(|p| (&p.id, p.name.as_str())).collect();
     let resolve = metadata.resolve.as_ref().unwrap();
     let normal: BTreeMap<&PackageId, Vec<&PackageId>> = resolve

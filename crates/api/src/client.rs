@@ -110,7 +110,12 @@ impl Client {
         format!("Bearer {}", self.secret)
     }
 
-    fn get(&self, op: Op, path: &[&str], query: &[(&str, String)]) -> Result<ureq::http::Response<ureq::Body>, Problem> {
+    fn get(
+        &self,
+        op: Op,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<ureq::http::Response<ureq::Body>, Problem> {
         let request = self.agent.get(self.url(op, path, query)).header("authorization", &self.bearer());
         request.call().map_err(unreachable)
     }
@@ -145,7 +150,8 @@ fn read_json<T: DeserializeOwned>(answer: ureq::http::Response<ureq::Body>) -> R
     let mut bytes = Vec::new();
     let read = answer.into_body().into_reader().take(MAX_JSON).read_to_end(&mut bytes);
     read.map_err(|e| Problem::new(Code::Unreachable, format!("the answer was cut short: {e}")))?;
-    serde_json::from_slice(&bytes).map_err(|e| Problem::new(Code::Internal, format!("the answer is not understood: {e}")))
+    serde_json::from_slice(&bytes)
+        .map_err(|e| Problem::new(Code::Internal, format!("the answer is not understood: {e}")))
 }
 
 fn problem(answer: ureq::http::Response<ureq::Body>) -> Problem {

@@ -198,7 +198,7 @@ pub struct MemberDetail {
     pub nodes: Vec<String>,
     /// Whether referrals can be sealed to it now.
     pub sealable: bool,
-    /// Reasons that it gave for objections; agencies see them.
+    /// Objections against it, with their reasons where this node holds them: agencies do.
     pub objections: Vec<ObjectionView>,
     /// What is wrong with its logs.
     pub trouble: Option<String>,
@@ -773,4 +773,62 @@ pub struct ReferralDetail {
 pub struct Done {
     /// True.
     pub ok: bool,
+}
+
+/// Why a participant stands where it stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Explained {
+    /// Of whom.
+    pub of: Name,
+    /// participant, suspended, objected, candidate or left; null before it is introduced.
+    pub standing: Option<String>,
+    /// The reason's code.
+    pub reason: String,
+    /// In a sentence.
+    pub words: String,
+    /// Live electors that are asked for a word.
+    pub asked: usize,
+    /// So many of them, agreeing, may excuse the silent.
+    pub excuse_needs: usize,
+    /// Every elector, by pid.
+    pub electors: Vec<ElectorView>,
+    /// Agencies that object though they are no electors (of private-sector participants and observers only).
+    pub other_objectors: Vec<ObjectionView>,
+}
+
+/// One elector and what it says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ElectorView {
+    /// Who.
+    #[serde(flatten)]
+    pub name: Name,
+    /// Why it is one: `founder` or `seated`.
+    pub why: String,
+    /// The elector that seated it.
+    pub seated_by: Option<String>,
+    /// Where it stands itself.
+    pub standing: String,
+    /// The code of its word.
+    pub word: String,
+    /// The code of what follows from it.
+    pub counts: String,
+    /// Who excused it.
+    pub excused_by: Vec<String>,
+    /// The entry in which it said its word.
+    pub entry: Option<String>,
+    /// The entry by which it was seated.
+    pub seated_in: Option<String>,
+    /// In a sentence.
+    pub words: String,
+}
+
+/// Asks for a check of a pro forma.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// NAME of the target, if it is chosen already.
+    #[serde(default)]
+    pub to: Option<String>,
+    /// The pro forma.
+    pub form: Form,
 }

@@ -1,1 +1,90 @@
 //! The HTTP face of the node's API. The only crate that knows axum.
+//!
+//! ```text
+//! connection ─▶ host, origin ─▶ route ─▶ token ─▶ role ─▶ body ─▶ Service::call ─▶ JSON | bytes | events
+//!  (guard)        bad_host     no_route  unauth.  forbidden  too_large, malformed …
+//! ```
+//!
+//! Separate because everything about HTTP stands here and nothing about agencies: routes, methods and roles come from
+//! [`lapwing_api::ops::OPS`], what they do from [`Service`]. It must never know the engine, a key or the journal.
+//!
+//! The port is for programs of this machine. A page in a browser on the same machine can reach it too, so the `Host` and
+//! `Origin` of a request are judged before anything else (DNS rebinding, CSRF), and a token is never taken from a cookie.
+
+mod answer;
+mod events;
+mod guard;
+mod request;
+mod routes;
+mod server;
+mod stall;
+
+use lapwing_api::service::Service;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// What the face allows. Every limit has a default that fits a node on one machine.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Further values of `Host` that are taken: `api.example` (any port) or `api.example:8443`, as a proxy in front
+    /// passes them on. Loopback names and addresses with the listener's port are always taken.
+    pub hosts: Vec<String>,
+    /// Bytes of a JSON body at most.
+    pub json_bytes: usize,
+    /// Bytes of an upload at most.
+    pub upload_bytes: u64,
+    /// Connections at a time; more are answered with `too_many_requests` and closed.
+    pub connections: usize,
+    /// How long a client may take for the head of a request, or stay idle between two.
+    pub head_time: Duration,
+    /// How long a request may take, its body included; uploads, downloads and events are exempt.
+    pub request_time: Duration,
+    /// How long a client may neither send what it announced nor read what it asked for.
+    pub stall_time: Duration,
+    /// How often a silent stream of events says that it is alive.
+    pub keep_alive: Duration,
+    /// How long open requests get to end when the node stops.
+    pub stop_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            hosts: Vec::new(),
+            json_bytes: 1 << 20,
+            upload_bytes: 64 << 30,
+            connections: 256,
+            head_time: Duration::from_secs(10),
+            request_time: Duration::from_secs(60),
+            stall_time: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(15),
+            stop_time: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What every request needs.
+struct Face {
+    service: Arc<dyn Service>,
+    limits: Limits,
+    guard: guard::Guard,
+}
+
+/// Serves the API on `listener` until `stop` completes; open requests then get [`Limits::stop_time`] to end.
+///
+/// Fails only where the listener cannot tell its own address. A connection that cannot be accepted is logged, and the
+/// next one is tried.
+pub async fn serve(
+    listener: TcpListener,
+    service: Arc<dyn Service>,
+    limits: Limits,
+    stop: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let guard = guard::Guard::new(listener.local_addr()?.port(), &limits.hosts);
+    let face = Arc::new(Face { service, limits, guard });
+    server::run(listener, face, stop).await;
+    Ok(())
+}

@@ -70,7 +70,9 @@ fn passphrase(folder: &Folder, settings: &Settings, _options: &RunOptions) -> an
     }
     match lapwing_node::keys::read_info(&folder.feed_key()) {
         Ok(info) if !info.encrypted => {
-            tracing::warn!("this node's keys are NOT encrypted: whoever can read the folder can speak for it. For trials only.");
+            tracing::warn!(
+                "this node's keys are NOT encrypted: whoever can read the folder can speak for it. For trials only."
+            );
             Ok(None)
         }
         Ok(_) if std::io::stdin().is_terminal() => {
@@ -84,7 +86,8 @@ fn passphrase(folder: &Folder, settings: &Settings, _options: &RunOptions) -> an
 
 fn log(settings: &LogSettings) {
     let level = settings.level.as_str();
-    let filter = tracing_subscriber::EnvFilter::new(format!("{level},libp2p=warn,yamux=warn,sled=warn,multistream_select=warn"));
+    let filter =
+        tracing_subscriber::EnvFilter::new(format!("{level},libp2p=warn,yamux=warn,sled=warn,multistream_select=warn"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // a second subscriber in one process would be a fault of tests only: the first one stays
     let _ = match settings.format {
@@ -97,17 +100,19 @@ fn log(settings: &LogSettings) {
 fn problem(error: NodeError) -> Problem {
     let text = error.to_string();
     match error {
-        NodeError::NoCharter => Problem::new(Code::Config, text)
-            .hint("Founders: `lapwing charter install FILE` once all have signed. Others: `lapwing init --charter FILE`."),
-        NodeError::Lock(_) => Problem::new(Code::Conflict, text).hint("Another lapwing uses this folder; `lapwing stop` stops it."),
+        NodeError::NoCharter => Problem::new(Code::Config, text).hint(
+            "Founders: `lapwing charter install FILE` once all have signed. Others: `lapwing init --charter FILE`.",
+        ),
+        NodeError::Lock(_) => {
+            Problem::new(Code::Conflict, text).hint("Another lapwing uses this folder; `lapwing stop` stops it.")
+        }
         NodeError::Key(e) => crate::cli::fail::key(e),
         NodeError::File(e) => crate::cli::fail::file(e),
         NodeError::Charter(_) | NodeError::Identity(_) | NodeError::IdLog(_) | NodeError::OtherFeed => {
             Problem::new(Code::Config, text)
         }
-        NodeError::Api(..) | NodeError::Net(_) => {
-            Problem::new(Code::Config, text).hint("Is the port taken? Choose others with --listen and --api-listen, or in config.toml.")
-        }
+        NodeError::Api(..) | NodeError::Net(_) => Problem::new(Code::Config, text)
+            .hint("Is the port taken? Choose others with --listen and --api-listen, or in config.toml."),
         NodeError::Journal(_) | NodeError::Keyring(_) | NodeError::HighWater(..) => Problem::new(Code::Internal, text)
             .hint("The data folder is damaged at the place named. Nothing was changed; restore it from a backup."),
         _ => Problem::new(Code::Internal, text),

@@ -38,11 +38,8 @@ pub async fn run(office: Arc<Office>, links: Arc<Links>, application: Applicatio
         }
         for (peer, pid) in links.connected() {
             let submitted = state(&links, |s| s.submitted.contains(&pid));
-            let request = if submitted {
-                ApplyRequest::Status(office.me)
-            } else {
-                ApplyRequest::Submit(application.clone())
-            };
+            let request =
+                if submitted { ApplyRequest::Status(office.me) } else { ApplyRequest::Submit(application.clone()) };
             let answer = links.request(peer, Protocol::Apply, encode(&request)).await;
             let answer = answer.and_then(|b| read::<ApplyAnswer>(&b, MAX_APPLY).map_err(|e| e.to_string()));
             state(&links, |s| match answer {

@@ -103,7 +103,10 @@ pub fn class_between(view: &View, me: &Pid, pid: &Pid) -> Class {
 
 impl Links {
     /// Starts the network part.
-    pub fn start(office: Arc<Office>, config: NetConfig) -> Result<(Arc<Self>, mpsc::Receiver<Event>), lapwing_net::config::StartError> {
+    pub fn start(
+        office: Arc<Office>,
+        config: NetConfig,
+    ) -> Result<(Arc<Self>, mpsc::Receiver<Event>), lapwing_net::config::StartError> {
         let (handle, events) = lapwing_net::handle::start(config.clone())?;
         let links = Links {
             me: handle.peer(),
@@ -572,7 +575,11 @@ impl Links {
             let connected = links_connected(&self.office);
             // one exchange a minute for the node, not for each peer: spread over those connected
             let spread = SYNC_EVERY_MS * connected.max(1);
-            link.next_sync = if std::mem::take(&mut link.sync_again) { now + 1 } else { now + spread * 4 / 5 + now % (spread * 2 / 5) };
+            link.next_sync = if std::mem::take(&mut link.sync_again) {
+                now + 1
+            } else {
+                now + spread * 4 / 5 + now % (spread * 2 / 5)
+            };
             match outcome {
                 Ok(level) => {
                     link.level_at = Some(now);
@@ -598,11 +605,16 @@ impl Links {
     async fn watch_clock(&self) {
         let mut offsets: Vec<i64> = {
             let links = lock(&self.links);
-            links.values().filter(|l| l.connected && l.class != Class::Stranger).filter_map(|l| l.clock_offset).collect()
+            links
+                .values()
+                .filter(|l| l.connected && l.class != Class::Stranger)
+                .filter_map(|l| l.clock_offset)
+                .collect()
         };
         offsets.sort_unstable();
         let doubt = (offsets.len() >= 3).then(|| offsets[offsets.len() / 2]).filter(|m| m.abs() > CLOCK_TOLERANCE_MS);
-        let doubt = doubt.map(|m| format!("this machine's clock differs by {} minutes from the median of its peers", m / 60_000));
+        let doubt = doubt
+            .map(|m| format!("this machine's clock differs by {} minutes from the median of its peers", m / 60_000));
         if doubt != self.office.view().clock_doubt {
             self.office.tell(Input::ClockDoubt(doubt)).await;
         }
@@ -627,4 +639,3 @@ fn bound_nodes(view: &View, me: &Pid) -> Vec<(Pid, Peer, Vec<String>)> {
     }
     out
 }
-

@@ -235,10 +235,8 @@ impl Node {
         folder::create_dir(&folder.uploads())?;
         let index = Index::open(&folder.index(), INDEX_CACHE)?;
 
-        let config = EngineConfig {
-            auto_clear: settings.policy.auto_clear,
-            seed: u64::from_le_bytes(keys::random::<8>()?),
-        };
+        let config =
+            EngineConfig { auto_clear: settings.policy.auto_clear, seed: u64::from_le_bytes(keys::random::<8>()?) };
         let mut engine = replay(&charter, &own, &config, &journal.reader(), Some(&index))?;
         if engine.state().my_id().current().feed != keys.feed.public() {
             return Err(NodeError::OtherFeed);
@@ -246,7 +244,9 @@ impl Node {
         let highwater = read_highwater(&folder.highwater())?;
         let restored = is_older_copy(&engine, &highwater, &me);
         if restored {
-            tracing::warn!("this is an older copy of the node's data: nothing is signed until its own entries are back");
+            tracing::warn!(
+                "this is an older copy of the node's data: nothing is signed until its own entries are back"
+            );
         }
         let mut first = engine.resume(now_ms(), highwater, restored);
         if options.assert_current {
@@ -301,7 +301,8 @@ impl Node {
             next_reply: 1,
             own: Default::default(),
         };
-        let desk = Arc::new(Desk::new(office.clone(), Arc::new(tokens), links.clone(), transfers.clone(), folder.uploads()));
+        let desk =
+            Arc::new(Desk::new(office.clone(), Arc::new(tokens), links.clone(), transfers.clone(), folder.uploads()));
         let mut parts: JoinSet<Result<(), NodeError>> = JoinSet::new();
         parts.spawn(async move {
             let journal = driver.run(first).await?;
@@ -320,7 +321,8 @@ impl Node {
             parts.spawn(applicant::run(office.clone(), links.clone(), application).then_ok());
         }
         let http_office = office.clone();
-        let limits = lapwing_http::Limits { upload_bytes: settings.limits.upload_bytes, ..lapwing_http::Limits::default() };
+        let limits =
+            lapwing_http::Limits { upload_bytes: settings.limits.upload_bytes, ..lapwing_http::Limits::default() };
         parts.spawn(async move {
             let stop = async move { http_office.stopped().await };
             lapwing_http::serve(listener, desk, limits, stop).await.map_err(|e| NodeError::Api(api, e))

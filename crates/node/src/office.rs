@@ -249,9 +249,14 @@ pub fn problem(refused: Refused) -> Problem {
     let (code, hint) = match &refused {
         Refused::HeadUnchecked(_) => (
             Code::HeadUnchecked,
-            Some("Wait until a peer is connected (`lapwing peers`). If no peer can ever answer, an administrator can assert it: `lapwing run --assert-current`."),
+            Some(
+                "Wait until a peer is connected (`lapwing peers`). If no peer can ever answer, an administrator can assert it: `lapwing run --assert-current`.",
+            ),
         ),
-        Refused::Unconfirmed => (Code::Unconfirmed, Some("Other agencies' checkpoints confirm it, usually within seconds of being connected.")),
+        Refused::Unconfirmed => (
+            Code::Unconfirmed,
+            Some("Other agencies' checkpoints confirm it, usually within seconds of being connected."),
+        ),
         Refused::Unknown(_) => (Code::NotFound, None),
         Refused::Conflict(_) => (Code::Conflict, None),
         Refused::Invalid(_) => (Code::Invalid, None),

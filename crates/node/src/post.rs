@@ -79,7 +79,13 @@ pub async fn deliver(office: Arc<Office>, links: Arc<Links>, thread: ThreadId, i
     office.tell(Input::Tried { thread, id, outcome }).await;
 }
 
-async fn try_deliver(office: &Office, links: &Links, thread: &ThreadId, id: &MsgId, to: &Pid) -> Result<Delivered, String> {
+async fn try_deliver(
+    office: &Office,
+    links: &Links,
+    thread: &ThreadId,
+    id: &MsgId,
+    to: &Pid,
+) -> Result<Delivered, String> {
     let peer = links.node_of(to).ok_or("the recipient's node is not connected")?;
     let sealed = tokio::task::block_in_place(|| {
         let signed = own_signed(office, thread, id)?;
@@ -98,7 +104,9 @@ pub async fn serve(office: &Office, from: Option<Pid>, bytes: &[u8]) -> Option<V
     let peer = from?;
     match read::<CaseRequest>(bytes, MAX_CASE) {
         Ok(CaseRequest::Sealed(sealed)) => Some(encode(&receive(office, &sealed).await)),
-        Ok(CaseRequest::Level(heads)) => Some(encode(&tokio::task::block_in_place(|| give_back(office, &peer, &heads)))),
+        Ok(CaseRequest::Level(heads)) => {
+            Some(encode(&tokio::task::block_in_place(|| give_back(office, &peer, &heads))))
+        }
         Err(e) => Some(encode(&Delivered::Refused((Refusal::Invalid, e.to_string())))),
     }
 }
@@ -152,7 +160,8 @@ fn open(office: &Office, bytes: &[u8]) -> Result<VerifiedStmt, Box<Delivered>> {
     let author = view.state.federation.author(&claimed.from);
     let author = author.ok_or_else(|| refuse(Refusal::SenderStanding, "the sender is not known here".into()))?;
     let keys = author.id.keys(claimed.epoch);
-    let keys = keys.ok_or_else(|| refuse(Refusal::SenderStanding, "the sender's epoch is not known here yet".into()))?;
+    let keys =
+        keys.ok_or_else(|| refuse(Refusal::SenderStanding, "the sender's epoch is not known here yet".into()))?;
     signed.open(keys, &office.network).map_err(|e| refuse(Refusal::Invalid, e.to_string()))
 }
 
@@ -179,7 +188,8 @@ fn give_back(office: &Office, peer: &Pid, heads: &[ThreadHeads]) -> CaseAnswer {
         lacking.extend(case.side(&office.me).iter().skip(theirs as usize).map(|t| (t.at, false, t.open.id)));
         lacking.sort();
         for (_, its_own, id) in lacking {
-            let signed = if its_own { their_signed(office, &case.thread, &id) } else { own_signed(office, &case.thread, &id) };
+            let signed =
+                if its_own { their_signed(office, &case.thread, &id) } else { own_signed(office, &case.thread, &id) };
             match signed.and_then(|s| sealed_for(office, peer, &s)) {
                 Ok(sealed) => {
                     let sealed = encode(&sealed);
@@ -244,4 +254,3 @@ async fn take_back(office: &Office, bytes: &[u8]) {
         office.tell(Input::Returned { stmt: Box::new(verified), locked }).await;
     }
 }
-

@@ -28,7 +28,8 @@ pub async fn push(office: Arc<Office>, links: Arc<Links>, entry: Entry) {
     let request = encode(&SyncRequest::Push(vec![entry]));
     for round in 0..ROUNDS {
         let view = office.view();
-        let agencies: BTreeSet<Pid> = view.state.federation.full_agencies().into_iter().filter(|p| *p != office.me).collect();
+        let agencies: BTreeSet<Pid> =
+            view.state.federation.full_agencies().into_iter().filter(|p| *p != office.me).collect();
         let have = view.state.acks.get(&id).cloned().unwrap_or_default();
         if agencies.iter().all(|a| have.contains(a)) {
             return;

@@ -23,7 +23,6 @@ use lapwing_record::wire::{
     SyncRequest, Want, read,
 };
 
-
 /// Rounds of one exchange at most; the next exchange goes on.
 const MAX_ROUNDS: usize = 64;
 

@@ -126,7 +126,8 @@ impl Transfers {
         loop {
             self.note(&blob, &partial, len);
             while let Some(piece) = partial.next_missing(next) {
-                let BlobAnswer::Piece(bytes) = self.ask(&from, &BlobRequest::Piece((thread, blob, piece))).await? else {
+                let BlobAnswer::Piece(bytes) = self.ask(&from, &BlobRequest::Piece((thread, blob, piece))).await?
+                else {
                     return Err("something else than a piece".into());
                 };
                 self.with(&blob, |p| p.fetched += bytes.len() as u64);
@@ -149,7 +150,13 @@ impl Transfers {
         self.with(blob, |p| p.have = len.saturating_sub(missing));
     }
 
-    async fn piece_hashes(&self, thread: ThreadId, blob: Digest, from: &Pid, len: u64) -> Result<Vec<[u8; 32]>, String> {
+    async fn piece_hashes(
+        &self,
+        thread: ThreadId,
+        blob: Digest,
+        from: &Pid,
+        len: u64,
+    ) -> Result<Vec<[u8; 32]>, String> {
         let count = piece_count(len);
         let mut cvs = Vec::new();
         while (cvs.len() as u64) < count {

@@ -40,8 +40,11 @@ fn active(view: &View) -> bool {
 /// Publishes where this node is reached, if that changed. True when nothing is to be done.
 async fn binding(office: &Office, links: &Links) -> bool {
     let view = office.view();
-    let mut addrs =
-        if office.settings.node.external.is_empty() { reachable(&links.listening()) } else { office.settings.node.external.clone() };
+    let mut addrs = if office.settings.node.external.is_empty() {
+        reachable(&links.listening())
+    } else {
+        office.settings.node.external.clone()
+    };
     addrs.sort();
     addrs.truncate(8);
     let peer = links.me().to_bytes();
@@ -72,9 +75,9 @@ fn reachable(listening: &[String]) -> Vec<String> {
 async fn kem(office: &Office) -> bool {
     let (view, now) = (office.view(), now_ms());
     let listing = view.state.federation.listing(&office.me);
-    let fresh = listing.and_then(|l| l.kem_key(now)).is_some_and(|k| {
-        now < k.not_before + KEM_ROTATE_MS && office.vault.holds_kem(&k.kid)
-    });
+    let fresh = listing
+        .and_then(|l| l.kem_key(now))
+        .is_some_and(|k| now < k.not_before + KEM_ROTATE_MS && office.vault.holds_kem(&k.kid));
     let reserved = view.state.reserved.iter().any(|r| r.header.entry_type() == Some(EntryType::KemKey));
     if fresh || reserved {
         return true;
@@ -83,7 +86,9 @@ async fn kem(office: &Office) -> bool {
         return false;
     }
     // valid from a minute ago: other clocks may be behind
-    let made = tokio::task::block_in_place(|| office.vault.new_kem_key(Suite::XWing, now.saturating_sub(60_000), now + KEM_VALID_MS));
+    let made = tokio::task::block_in_place(|| {
+        office.vault.new_kem_key(Suite::XWing, now.saturating_sub(60_000), now + KEM_VALID_MS)
+    });
     match made {
         Ok(key) => write(office, EntryType::KemKey, encode(&key)).await,
         Err(error) => {

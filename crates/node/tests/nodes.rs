@@ -66,7 +66,9 @@ impl Town {
             founding::apply(agency.inception.clone(), &roots, &self.charter.charter, "please".into(), 1).unwrap()
         };
         identity.write_new(&folder.identity()).unwrap();
-        let seed = |what: &str| blake3::derive_key("lapwing test node key", format!("{what} {}", agency.inception.short_name).as_bytes());
+        let seed = |what: &str| {
+            blake3::derive_key("lapwing test node key", format!("{what} {}", agency.inception.short_name).as_bytes())
+        };
         write_key(&folder.feed_key(), KeyKind::Feed, agency.feed.seed(), None, KdfCost::Default).unwrap();
         write_key(&folder.node_key(), KeyKind::Node, &seed("node"), None, KdfCost::Default).unwrap();
         write_key(&folder.at_rest_key(), KeyKind::AtRest, &seed("at rest"), None, KdfCost::Default).unwrap();
@@ -167,7 +169,9 @@ async fn submit(office: &Office, to: Pid) -> ThreadId {
 
 fn receipted(office: &Office, thread: &ThreadId) -> bool {
     let view = office.view();
-    view.state.case(thread).is_some_and(|c| c.asked.iter().all(|t| t.delivery.as_ref().is_some_and(|d| d.receipt.is_some())))
+    view.state
+        .case(thread)
+        .is_some_and(|c| c.asked.iter().all(|t| t.delivery.as_ref().is_some_and(|d| d.receipt.is_some())))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -190,12 +194,21 @@ async fn founders_meet_admit_refer_and_survive_a_stop() {
     vote(&na.office, &a, Act::Consent, c.pid()).await;
     vote(&nb.office, &b, Act::Consent, c.pid()).await;
     for node in [&na, &nb, &nc] {
-        until("admission everywhere", || node.office.view().state.federation.standing(&c.pid()) == Some(Standing::Participant)).await;
+        until("admission everywhere", || {
+            node.office.view().state.federation.standing(&c.pid()) == Some(Standing::Participant)
+        })
+        .await;
     }
     until("confirmation", || nc.office.view().state.confirmed()).await;
 
     until("a key to seal to", || {
-        na.office.view().state.federation.listing(&c.pid()).and_then(|l| l.kem_key(lapwing_node::office::now_ms())).is_some()
+        na.office
+            .view()
+            .state
+            .federation
+            .listing(&c.pid())
+            .and_then(|l| l.kem_key(lapwing_node::office::now_ms()))
+            .is_some()
     })
     .await;
     let thread = submit(&na.office, c.pid()).await;
@@ -204,12 +217,19 @@ async fn founders_meet_admit_refer_and_survive_a_stop() {
 
     // the target is down; the referral waits, and arrives when it is back
     stop(nc).await;
+    // the index is derived: without it nothing is lost
+    std::fs::remove_dir_all(fc.index()).unwrap();
     let later = submit(&na.office, c.pid()).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!receipted(&na.office, &later));
     let nc = start(&fc, &boot).await;
     until("the second receipt", || receipted(&na.office, &later)).await;
     assert_eq!(nc.office.view().state.cases.size(), 2);
+    for thread in [thread, later] {
+        let id = nc.office.view().state.case(&thread).unwrap().asked[0].open.id;
+        let signed = lapwing_node::post::their_signed(&nc.office, &thread, &id).unwrap();
+        assert_eq!(signed.claimed().unwrap().body.0, encode(&lapwing_record::form::sample()));
+    }
 
     let digests = |n: &Node| {
         let view = n.office.view();
@@ -230,10 +250,11 @@ async fn a_stale_copy_signs_nothing_until_its_own_entries_are_back() {
     until("a binding", || address(&nb.office).is_some()).await;
     let boot = vec![address(&nb.office).unwrap()];
     let na = start(&fa, &boot).await;
-    until("both bound", || nb.office.view().state.federation.listing(&a.pid()).is_some_and(|l| !l.nodes.is_empty())).await;
+    until("both bound", || nb.office.view().state.federation.listing(&a.pid()).is_some_and(|l| !l.nodes.is_empty()))
+        .await;
     stop(na).await;
 
-    let rounds = 3;
+    let rounds = 20;
     for round in 0..rounds {
         let stale = town.root.join(format!("stale-{round}"));
         copy(fa.root(), &stale);
@@ -260,10 +281,19 @@ async fn a_stale_copy_signs_nothing_until_its_own_entries_are_back() {
         na.office.command(Command::Write { kind: EntryType::Contact, body: encode(&contact()) }).await.unwrap();
         until("it goes on", || {
             let view = nb.office.view();
-            view.state.federation.listing(&a.pid()).unwrap().contacts.get("intake").is_some_and(|c| c.record.name == "Intake")
+            view.state
+                .federation
+                .listing(&a.pid())
+                .unwrap()
+                .contacts
+                .get("intake")
+                .is_some_and(|c| c.record.name == "Intake")
         })
         .await;
-        assert!(!nb.office.view().state.federation.author(&a.pid()).unwrap().contested(), "round {round}: it forked itself");
+        assert!(
+            !nb.office.view().state.federation.author(&a.pid()).unwrap().contested(),
+            "round {round}: it forked itself"
+        );
         stop(na).await;
     }
     stop(nb).await;
@@ -282,7 +312,8 @@ async fn a_private_participant_never_holds_the_agency_plane() {
     until("the application", || na.office.view().state.inbox.get(&p.pid()).is_some()).await;
     na.office.command(Command::Introduce(p.pid())).await.unwrap();
     for node in [&na, &nb, &np] {
-        until("admission", || node.office.view().state.federation.standing(&p.pid()) == Some(Standing::Participant)).await;
+        until("admission", || node.office.view().state.federation.standing(&p.pid()) == Some(Standing::Participant))
+            .await;
     }
     let secret = Contact { slot: "red-line".into(), name: "for agencies only".into(), ..contact() };
     na.office.command(Command::Write { kind: EntryType::AgencyContact, body: encode(&secret) }).await.unwrap();

@@ -18,6 +18,7 @@
 //! ```
 
 pub mod blob;
+pub mod bundle;
 pub mod cbor;
 pub mod charter;
 pub mod directory;

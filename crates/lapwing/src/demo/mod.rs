@@ -20,11 +20,16 @@ use teller::Teller;
 
 /// Plays the story. Exit code 0 only if every step held.
 pub fn demo(options: DemoOptions) -> anyhow::Result<ExitCode> {
-    let root = options.keep.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("lapwing-demo-{}", std::process::id())));
+    let root = options
+        .keep
+        .clone()
+        .unwrap_or_else(|| std::env::temp_dir().join(format!("lapwing-demo-{}", std::process::id())));
     let stage = Stage::new(&root)?;
     let teller = Teller::new(options.json);
     if !options.json {
-        println!("Invented agencies in real countries; no such body exists. Keys without a passphrase: for this demo only.");
+        println!(
+            "Invented agencies in real countries; no such body exists. Keys without a passphrase: for this demo only."
+        );
         println!("Everything lies in {}", root.display());
     }
     let killer = Killer::new(stage.clone(), options.seed.unwrap_or(1), options.kills);
@@ -69,7 +74,10 @@ fn play(story: &Story<'_>, killer: &Killer) -> anyhow::Result<()> {
     let thread = story.referral(1)?;
     story.answer(&thread)?;
     let mut threads = vec![thread];
-    story.teller.scene("A crash in the middle", "the target's node is killed without warning; the referral waits, and arrives once");
+    story.teller.scene(
+        "A crash in the middle",
+        "the target's node is killed without warning; the referral waits, and arrives once",
+    );
     if !killer.works() {
         story.stage.kill("ipe-amarelo", Duration::from_millis(300))?;
         threads.push(story.referral(2)?);
@@ -86,7 +94,9 @@ fn play(story: &Story<'_>, killer: &Killer) -> anyhow::Result<()> {
         story.export("harbour", thread)?;
         story.export("ipe-amarelo", thread)?;
     }
-    story.teller.held(&format!("{} referral(s), each there exactly once, every receipt verifies at both ends", threads.len()));
+    story
+        .teller
+        .held(&format!("{} referral(s), each there exactly once, every receipt verifies at both ends", threads.len()));
     story.equal()
 }
 

@@ -23,8 +23,6 @@ pub struct Machine {
     pub name: &'static str,
     /// Its data folder.
     pub data: PathBuf,
-    /// Root and officers' keys, which never lie in the data folder.
-    pub keys: PathBuf,
     child: Option<Child>,
     /// Addresses to begin with.
     bootstrap: Vec<String>,
@@ -97,7 +95,12 @@ impl Stage {
             let problem = serde_json::from_str::<Problem>(&text);
             match problem {
                 Ok(problem) => return Err(problem.into()),
-                Err(_) => bail!("`lapwing {}` ended with {}: {text}{}", args.join(" "), output.status, String::from_utf8_lossy(&output.stderr)),
+                Err(_) => bail!(
+                    "`lapwing {}` ended with {}: {text}{}",
+                    args.join(" "),
+                    output.status,
+                    String::from_utf8_lossy(&output.stderr)
+                ),
             }
         }
         serde_json::from_str(&text).with_context(|| format!("`lapwing {}` answered {text}", args.join(" ")))
@@ -121,12 +124,24 @@ impl Stage {
     }
 
     /// Reads from a participant's node.
-    pub fn read<T: DeserializeOwned>(&self, name: &str, op: Op, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<T> {
+    pub fn read<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        op: Op,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> anyhow::Result<T> {
         Ok(self.client(name, op)?.read(op, path, query)?)
     }
 
     /// Asks a participant's node to do something.
-    pub fn call<T: DeserializeOwned>(&self, name: &str, op: Op, path: &[&str], body: &impl Serialize) -> anyhow::Result<T> {
+    pub fn call<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        op: Op,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
         Ok(self.client(name, op)?.call(op, path, &[], body)?)
     }
 
@@ -135,8 +150,20 @@ impl Stage {
         let (data, keys) = (self.data(role.name), self.keys(role.name));
         let (data, keys) = (data.to_string_lossy(), keys.to_string_lossy());
         let mut args = vec![
-            "--data", &data, "init", "--short-name", role.name, "--legal-name", role.legal, "--country", role.country,
-            "--category", role.category, "--keys-out", &keys, "--insecure-no-passphrase",
+            "--data",
+            &data,
+            "init",
+            "--short-name",
+            role.name,
+            "--legal-name",
+            role.legal,
+            "--country",
+            role.country,
+            "--category",
+            role.category,
+            "--keys-out",
+            &keys,
+            "--insecure-no-passphrase",
         ];
         let charter = charter.map(|c| c.to_string_lossy());
         match &charter {
@@ -152,7 +179,6 @@ impl Stage {
         let machine = machines.entry(name).or_insert_with(|| Machine {
             name,
             data: self.data(name),
-            keys: self.keys(name),
             child: None,
             bootstrap,
             listen: "127.0.0.1:0".into(),
@@ -171,11 +197,19 @@ impl Stage {
     }
 
     fn spawn(&self, machine: &mut Machine) -> anyhow::Result<()> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.root.join(format!("{}.log", machine.name)))?;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.root.join(format!("{}.log", machine.name)))?;
         // a former process's address must not be taken for this one's
         let _ = std::fs::remove_file(machine.data.join("run/api.address"));
         let mut command = Command::new(&self.binary);
-        command.arg("--data").arg(&machine.data).args(["run", "--insecure-no-passphrase", "--api-listen", "127.0.0.1:0"]);
+        command.arg("--data").arg(&machine.data).args([
+            "run",
+            "--insecure-no-passphrase",
+            "--api-listen",
+            "127.0.0.1:0",
+        ]);
         command.args(["--listen", &machine.listen]);
         for addr in &machine.bootstrap {
             command.args(["--bootstrap", addr]);
@@ -216,11 +250,6 @@ impl Stage {
         }
         std::thread::sleep(pause);
         self.spawn(machine)
-    }
-
-    /// A node's process id.
-    pub fn pid(&self, name: &str) -> Option<u32> {
-        lock(&self.machines).get(name).and_then(|m| m.child.as_ref()).map(Child::id)
     }
 }
 

@@ -8,7 +8,8 @@ use anyhow::{Context, bail, ensure};
 use lapwing_api::ops::Op;
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::types::{
-    ContactRow, Draft, EvidenceView, LogRow, Member, MemberDetail, Page, ReferralDetail, ReferralRow, Said, Status, Submit,
+    ContactRow, Draft, EvidenceView, LogRow, Member, MemberDetail, Page, ReferralDetail, ReferralRow, Said, Status,
+    Submit,
 };
 use lapwing_record::form::Form;
 use serde_json::{Value, json};
@@ -36,7 +37,12 @@ where
 
 impl Story<'_> {
     /// Tries an act until its effect is there. What a crash cut short is tried again.
-    fn make(&self, what: &str, done: impl Fn() -> anyhow::Result<bool>, act: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    fn make(
+        &self,
+        what: &str,
+        done: impl Fn() -> anyhow::Result<bool>,
+        act: impl Fn() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let mut refused = None;
         let outcome = until(what, PATIENCE, || {
             if done()? {
@@ -57,7 +63,12 @@ impl Story<'_> {
     }
 
     /// Waits until something is so at every one of these nodes.
-    fn everywhere(&self, what: &str, at: &[&'static str], check: impl Fn(&'static str) -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    fn everywhere(
+        &self,
+        what: &str,
+        at: &[&'static str],
+        check: impl Fn(&'static str) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
         for name in at {
             until(&format!("{what} (at {name})"), PATIENCE, || {
                 ensure!(check(name)?, "not so at {name} yet");
@@ -97,7 +108,7 @@ impl Story<'_> {
         let list = inceptions.iter().map(|i| format!("{i:?}")).collect::<Vec<_>>().join(", ");
         std::fs::write(
             &toml,
-            format!("name = \"Demo federation\"\nfounders = [{list}]\n\n[params]\nwindow_ms = 3000\ngrace_ms = 2000\n"),
+            format!("name = \"Demo federation\"\nfounders = [{list}]\n\n[params]\nwindow = \"3s\"\ngrace = \"2s\"\n"),
         )?;
         let text = |p: &PathBuf| p.display().to_string();
         let unsigned = root.join("charter.unsigned");
@@ -106,7 +117,10 @@ impl Story<'_> {
         for founder in &FOUNDERS {
             let part = root.join(format!("{}.signature", founder.name));
             let key = self.stage.keys(founder.name).join("root-1.key");
-            self.stage.cli_of(founder.name, &["charter", "sign", &text(&unsigned), "--root-key", &text(&key), "-o", &text(&part)])?;
+            self.stage.cli_of(
+                founder.name,
+                &["charter", "sign", &text(&unsigned), "--root-key", &text(&key), "--yes", "-o", &text(&part)],
+            )?;
             parts.push(text(&part));
         }
         let charter = root.join("charter.lapwing");
@@ -131,7 +145,9 @@ impl Story<'_> {
             self.stage.start(founder.name, vec![first.clone()])?;
         }
         let names = all(&FOUNDERS);
-        self.everywhere("every founder's node is connected to the two others", &names, |at| Ok(self.status(at)?.connected >= 2))
+        self.everywhere("every founder's node is connected to the two others", &names, |at| {
+            Ok(self.status(at)?.connected >= 2)
+        })
     }
 
     /// Where a node is reached.
@@ -229,7 +245,7 @@ impl Story<'_> {
             let electors = detail["electors"].as_array().cloned().unwrap_or_default();
             let others = detail["other_objectors"].as_array().cloned().unwrap_or_default();
             electors.iter().chain(&others).any(|e| {
-                e["name"]["short_name"] == *who && e["word"]["code"].as_str() == Some(act)
+                (e["short_name"] == *who && e["word"] == *act) || (e["by"]["short_name"] == *who && act == "object")
             })
         };
         self.make(
@@ -247,7 +263,10 @@ impl Story<'_> {
 
     /// Admission by the silence of every agency's own window.
     pub fn silence(&self, charter: &std::path::Path) -> anyhow::Result<()> {
-        self.teller.scene("A newcomer, by silence", "every node notes it; when its own window has run and its people did not object, it clears");
+        self.teller.scene(
+            "A newcomer, by silence",
+            "every node notes it; when its own window has run and its people did not object, it clears",
+        );
         self.apply(&BY_SILENCE, charter)?;
         let mut at = all(&FOUNDERS);
         at.push(BY_CONSENT.name);
@@ -256,7 +275,10 @@ impl Story<'_> {
 
     /// A private-sector representative joins by introduction; it never votes and reads no agency-only word.
     pub fn private(&self, charter: &std::path::Path) -> anyhow::Result<()> {
-        self.teller.scene("A private-sector representative", "it takes part, it has no veto, and what is for agencies only never reaches it");
+        self.teller.scene(
+            "A private-sector representative",
+            "it takes part, it has no veto, and what is for agencies only never reaches it",
+        );
         self.apply(&PRIVATE, charter)?;
         self.admitted(&PRIVATE, &self.agencies())
     }
@@ -284,7 +306,7 @@ impl Story<'_> {
         let barred = |at: &'static str| Ok(matches!(self.standing(at, name)?.as_str(), "objected" | "suspended"));
         self.everywhere(&format!("{name} is barred by {objector}'s objection"), &self.participants(), barred)?;
         let reads = |at: &'static str| {
-            let reasons = self.member(at, objector)?.objections;
+            let reasons = self.member(at, name)?.objections;
             Ok(reasons.iter().any(|o| o.reason.as_deref() == Some(REASON)))
         };
         self.everywhere("the reason is read by every agency", &self.agencies(), reads)?;
@@ -326,7 +348,9 @@ impl Story<'_> {
             || Ok(file.exists()),
             || {
                 let _ = std::fs::remove_dir_all(&draft);
-                self.stage.cli_of(from, &["refer", "new", "--from", &text(&samples), "--to", to, "-o", &text(&draft)]).map(drop)
+                self.stage
+                    .cli_of(from, &["refer", "new", "--from", &text(&samples), "--to", to, "-o", &text(&draft)])
+                    .map(drop)
             },
         )?;
         let form = fill_in(&std::fs::read_to_string(&file)?, number)?;
@@ -345,11 +369,17 @@ impl Story<'_> {
             let query = [
                 ("name", item.name.clone()),
                 ("media_type", item.media_type.clone()),
-                ("sha256", lapwing_record::form::hex(&item.sha256.0)),
+                ("sha256", crate::cli::hex::encode(&item.sha256.0)),
             ];
             until("evidence is uploaded", PATIENCE, || {
                 let client = self.stage.client(from, Op::EvidencePut)?;
-                Ok(client.upload::<EvidenceView>(Op::EvidencePut, &[&draft.thread], &query, &bytes[..], bytes.len() as u64)?)
+                Ok(client.upload::<EvidenceView>(
+                    Op::EvidencePut,
+                    &[&draft.thread],
+                    &query,
+                    &bytes[..],
+                    bytes.len() as u64,
+                )?)
             })?;
         }
         let submit = Submit { to: to.to_owned(), form: form.clone(), give_up_days: None };
@@ -377,7 +407,9 @@ impl Story<'_> {
 
     /// The referral is at the target exactly once.
     pub fn once(&self, to: &str, thread: &str) -> anyhow::Result<()> {
-        let page: Page<ReferralRow> = until("the target's list", PATIENCE, || self.stage.read(to, Op::Referrals, &[], &[("limit", "500".into())]))?;
+        let page: Page<ReferralRow> = until("the target's list", PATIENCE, || {
+            self.stage.read(to, Op::Referrals, &[], &[("limit", "500".into())])
+        })?;
         let times = page.items.iter().filter(|r| r.thread == thread).count();
         ensure!(times == 1, "the referral is there {times} times");
         let case = until("the case", PATIENCE, || self.case(to, thread))?;
@@ -393,7 +425,10 @@ impl Story<'_> {
     pub fn answer(&self, thread: &str) -> anyhow::Result<()> {
         let from = FOUNDERS[0].name;
         let to = BY_SILENCE.name;
-        self.teller.scene("The target works on it", "evidence comes when asked for; a person acknowledges; each item is decided on its own");
+        self.teller.scene(
+            "The target works on it",
+            "evidence comes when asked for; a person acknowledges; each item is decided on its own",
+        );
         let here = |at: &str| -> anyhow::Result<Vec<EvidenceView>> { Ok(self.case(at, thread)?.evidence) };
         self.make(
             &format!("{to} fetches the evidence, verified piece by piece"),
@@ -408,7 +443,8 @@ impl Story<'_> {
         )?;
         for item in here(to)? {
             let content = until("evidence is read", PATIENCE, || {
-                let (mut reader, _) = self.stage.client(to, Op::EvidenceGet)?.download(Op::EvidenceGet, &[thread, &item.blob], &[])?;
+                let (mut reader, _) =
+                    self.stage.client(to, Op::EvidenceGet)?.download(Op::EvidenceGet, &[thread, &item.blob], &[])?;
                 let mut bytes = Vec::new();
                 reader.read_to_end(&mut bytes)?;
                 Ok(bytes)
@@ -421,12 +457,20 @@ impl Story<'_> {
         self.make(
             &format!("an officer of {to} acknowledges in person"),
             || Ok(self.case(to, thread)?.row.stage != "submitted"),
-            || self.stage.cli_of(to, &["case", "acknowledge", thread, "--own-reference", "IPE-77", "--officer-key", &key]).map(drop),
+            || {
+                self.stage
+                    .cli_of(to, &["case", "acknowledge", thread, "--reference", "IPE-77", "--officer-key", &key])
+                    .map(drop)
+            },
         )?;
         self.make(
             &format!("and decides: accepted"),
             || Ok(self.case(to, thread)?.row.stage == "decided"),
-            || self.stage.cli_of(to, &["case", "decide", thread, "--item", "0=accept", "--officer-key", &key]).map(drop),
+            || {
+                self.stage
+                    .cli_of(to, &["case", "decide", thread, "--item", "0=accept", "--officer-key", &key])
+                    .map(drop)
+            },
         )?;
         until("the requester sees the decision", PATIENCE, || {
             ensure!(self.case(from, thread)?.row.stage == "decided", "not yet");
@@ -448,7 +492,9 @@ impl Story<'_> {
         })?;
         let report = self.stage.cli(&["verify", &bundle.display().to_string()])?;
         ensure!(report["ok"] == true || report["statements"].is_array(), "the bundle does not verify: {report}");
-        self.teller.held(&format!("{at}: the case as one file; `lapwing verify` checks it offline: every signature and receipt holds"));
+        self.teller.held(&format!(
+            "{at}: the case as one file; `lapwing verify` checks it offline: every signature and receipt holds"
+        ));
         Ok(())
     }
 
@@ -459,7 +505,8 @@ impl Story<'_> {
         let names = self.participants();
         let agencies = self.agencies();
         until("all nodes hold equal digests", PATIENCE, || {
-            let all: Vec<(&str, Status)> = names.iter().map(|n| Ok((*n, self.status(n)?))).collect::<anyhow::Result<_>>()?;
+            let all: Vec<(&str, Status)> =
+                names.iter().map(|n| Ok((*n, self.status(n)?))).collect::<anyhow::Result<_>>()?;
             let first = &all[0].1;
             for (name, s) in &all {
                 ensure!(s.state == first.state && s.heads == first.heads, "{name} differs");

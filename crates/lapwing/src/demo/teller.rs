@@ -23,7 +23,10 @@ impl Teller {
     }
 
     fn keep(&self, what: &str, ok: bool) {
-        self.steps.lock().unwrap_or_else(PoisonError::into_inner).push(json!({ "t": self.seconds(), "what": what, "ok": ok }));
+        self.steps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(json!({ "t": self.seconds(), "what": what, "ok": ok }));
     }
 
     /// A new scene.
@@ -38,13 +41,6 @@ impl Teller {
         self.keep(what, true);
         if !self.quiet {
             println!("  {:>7.2} s  ok  {what}", self.seconds());
-        }
-    }
-
-    /// Something worth telling that is no check.
-    pub fn aside(&self, what: &str) {
-        if !self.quiet {
-            println!("  {:>7.2} s      {what}", self.seconds());
         }
     }
 

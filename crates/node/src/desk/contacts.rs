@@ -92,7 +92,9 @@ pub(super) fn sees_agency_contacts(state: &State) -> bool {
 /// A participant's contacts as they stand.
 pub(super) fn rows(state: &State, pid: &Pid, agency_too: bool, now: u64) -> Vec<ContactRow> {
     let federation = &state.federation;
-    let (Some(listing), Some(inception)) = (federation.listing(pid), federation.inception(pid)) else { return Vec::new() };
+    let (Some(listing), Some(inception)) = (federation.listing(pid), federation.inception(pid)) else {
+        return Vec::new();
+    };
     let public = listing.contacts.values().map(|c| (c, false));
     let agency = listing.agency_contacts.values().map(|c| (c, true)).filter(|_| agency_too);
     let row = |(listed, agency_only): (&lapwing_engine::listing::Listed<Contact>, bool)| ContactRow {
@@ -212,7 +214,11 @@ mod tests {
             display_name: "P".into(),
             competence: vec![
                 Competence { area: LawArea::Telecommunications, channel: Channel::Sms, measures: vec![Measure::Fine] },
-                Competence { area: LawArea::ConsumerProtection, channel: Channel::Email, measures: vec![Measure::Takedown] },
+                Competence {
+                    area: LawArea::ConsumerProtection,
+                    channel: Channel::Email,
+                    measures: vec![Measure::Takedown],
+                },
             ],
             languages: vec!["en".into()],
             hours: vec![],
@@ -255,7 +261,11 @@ mod tests {
         assert!(find(Wanted { language: Some("pt-PT".into()), ..Wanted::default() }).is_empty());
         assert_eq!(find(Wanted { country: Some("GB".into()), ..Wanted::default() }).len(), 2);
         assert!(find(Wanted { country: Some("NL".into()), ..Wanted::default() }).is_empty());
-        assert_eq!(find(Wanted { open: Some(true), ..Wanted::default() }), ["desk"], "1 January 1970 was a holiday at three");
+        assert_eq!(
+            find(Wanted { open: Some(true), ..Wanted::default() }),
+            ["desk"],
+            "1 January 1970 was a holiday at three"
+        );
     }
 
     #[test]

@@ -160,5 +160,6 @@ fn file_problem(error: folder::FileError) -> Problem {
 
 /// No room.
 pub(super) fn disk_full() -> Problem {
-    Problem::new(Code::DiskFull, "the node's disk is full; nothing was changed").hint("Free some room on the data disk.")
+    Problem::new(Code::DiskFull, "the node's disk is full; nothing was changed")
+        .hint("Free some room on the data disk.")
 }

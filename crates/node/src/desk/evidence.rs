@@ -45,7 +45,10 @@ impl Announced {
         let (name, media) = (text("name", 255), text("media_type", 127));
         let sha256 = filter(call, "sha256").and_then(hex::decode).and_then(|b| b.try_into().ok());
         if sha256.is_none() {
-            faults.push(FieldFault { path: "sha256".into(), what: "must be 64 hexadecimal digits: the content's SHA-256".into() });
+            faults.push(FieldFault {
+                path: "sha256".into(),
+                what: "must be 64 hexadecimal digits: the content's SHA-256".into(),
+            });
         }
         super::contacts::refuse(faults, "the item of evidence")?;
         Ok(Announced { name, media, sha256: sha256.expect("a fault was listed otherwise") })
@@ -102,7 +105,10 @@ impl Desk {
         let mut file = File::open(file).map_err(|e| internal("reading an upload", e))?;
         let size = file.metadata().map_err(|e| internal("reading an upload", e))?.len();
         if size > max {
-            return Err(Problem::new(Code::TooLarge, format!("an item of evidence has at most {max} bytes in this federation")));
+            return Err(Problem::new(
+                Code::TooLarge,
+                format!("an item of evidence has at most {max} bytes in this federation"),
+            ));
         }
         let case_key = self.office.vault.case_key(thread).map_err(vault_problem)?;
         let salt: [u8; 32] = random().map_err(|e| internal("sealing evidence", e))?;
@@ -212,12 +218,11 @@ impl Desk {
         let items = self.named_evidence(case)?;
         let item = items.into_iter().find(|i| i.b3_cipher == blob);
         let item = item.ok_or_else(|| super::not_found("there is no such item of evidence in this case"))?;
-        let not_here = |hint: &str| {
-            Problem::new(Code::EvidenceNotHere, "the item of evidence is not here yet").hint(hint)
-        };
+        let not_here =
+            |hint: &str| Problem::new(Code::EvidenceNotHere, "the item of evidence is not here yet").hint(hint);
         let own = case.blobs().any(|(by, b)| *by == view.state.me && b.b3_cipher == blob);
         if !own && view.state.blobs.get(&blob).is_none() {
-            return Err(not_here("`lapwing refer fetch` starts or resumes its transfer."));
+            return Err(not_here("`lapwing case evidence fetch` starts or resumes its transfer."));
         }
         let key = self.office.vault.blob_key(&blob);
         let key = key.ok_or_else(|| not_here("Its key has not been granted; the requester grants it."))?;
@@ -226,7 +231,7 @@ impl Desk {
             Err(BlobError::Missing { .. }) if own => {
                 return Err(Problem::new(Code::ContentGone, "this item of evidence is no longer on this node"));
             }
-            Err(BlobError::Missing { .. }) => return Err(not_here("`lapwing refer fetch` fetches it again.")),
+            Err(BlobError::Missing { .. }) => return Err(not_here("`lapwing case evidence fetch` fetches it again.")),
             Err(error) => return Err(blob_problem(error)),
         };
         if content.len() != sealed_len(item.size) {

@@ -41,11 +41,17 @@ fn summary(name: &str, why: &Explanation) -> String {
         Reason::Founder => "it founded the federation, and nobody judges founders".to_owned(),
         Reason::Left => "it left, for good".to_owned(),
         Reason::NotIntroduced => "no agency has introduced it".to_owned(),
-        Reason::Complete => format!("{agrees} of {} electors that are asked agree, the others are excused, and none objects", why.asked),
+        Reason::Complete => {
+            format!("{agrees} of {} electors that are asked agree, the others are excused, and none objects", why.asked)
+        }
         Reason::ElectorObjects => format!("{objects} of its electors object"),
         Reason::RingFellowObjects => "an agency that was elected through it objects".to_owned(),
-        Reason::AgencyObjects => format!("{} agencies object, though they are not its electors", why.other_objectors.len()),
-        Reason::WordsMissing => format!("{missing} of {} electors that are asked have not said their word yet", why.asked),
+        Reason::AgencyObjects => {
+            format!("{} agencies object, though they are not its electors", why.other_objectors.len())
+        }
+        Reason::WordsMissing => {
+            format!("{missing} of {} electors that are asked have not said their word yet", why.asked)
+        }
         Reason::NobodyAgreed => "no elector that counts has agreed".to_owned(),
     };
     format!("{name} is {standing}: {because}.")
@@ -84,12 +90,13 @@ fn entry_of(state: &State, author: &Pid, target: Target, word: &Decisive) -> Opt
     match *word {
         Decisive::Nothing => None,
         Decisive::Noted => state.federation.entry_saying(author, target, &|w| matches!(w, Word::Noted)),
-        Decisive::Clear => {
-            state.federation.entry_saying(author, target, &|w| matches!(w, Word::Clear | Word::Consent { disavowed: true, .. }))
-        }
-        Decisive::Consent { rank } | Decisive::Object { rank } | Decisive::LateObject { rank } | Decisive::Withdraw { rank } => {
-            state.federation.entry_saying(author, target, &has(rank))
-        }
+        Decisive::Clear => state
+            .federation
+            .entry_saying(author, target, &|w| matches!(w, Word::Clear | Word::Consent { disavowed: true, .. })),
+        Decisive::Consent { rank }
+        | Decisive::Object { rank }
+        | Decisive::LateObject { rank }
+        | Decisive::Withdraw { rank } => state.federation.entry_saying(author, target, &has(rank)),
     }
 }
 
@@ -127,16 +134,19 @@ mod tests {
 
     #[test]
     fn each_elector_is_explained_with_the_entry_that_decides() {
-        let mut world = World::with(&["harbor", "polder"], &[("northbank", "NL")]);
+        let mut world = World::with(&["harbor", "polder", "silla"], &[("northbank", "NL")]);
         let noted = world.node_says("harbor", What::Noted, "northbank");
         let cleared = world.node_says("harbor", What::Clear, "northbank");
         let objected = world.officers_say("polder", What::Object, "northbank", 1);
         let told = explained(world.state(), world.pid("northbank"));
         assert_eq!((told.standing.as_deref(), told.reason.as_str()), (Some("objected"), "elector_objects"));
         assert_eq!(told.words, "northbank is objected: 1 of its electors object.");
+        assert_eq!(told.electors.len(), 3);
         let of = |name: &str| told.electors.iter().find(|e| e.name.short_name == name).unwrap();
         assert_eq!(of("harbor").entry, Some(cleared.to_string()));
         assert_ne!(cleared, noted);
+        assert_eq!(of("silla").words, "silla, a founder, has said nothing: its word is owed.");
+        assert_eq!(of("silla").entry, None);
         assert_eq!(of("polder").entry, Some(objected.to_string()));
         assert_eq!(of("harbor").words, "harbor, a founder, let its window run without an objection: it agrees.");
         assert_eq!(of("polder").words, "polder, a founder, objects through its officers: this bars.");

@@ -20,7 +20,8 @@ impl Desk {
         let thread = names::thread(state, path(call, "thread"))?;
         let case = state.case(&thread).ok_or_else(|| super::not_found("there is no such case here"))?;
         let charter = self.uploads.parent().map(|data| data.join("charter.lapwing")).unwrap_or_default();
-        let charter = folder::read(&charter, MAX_CHARTER_FILE as u64).map_err(|e| internal("reading the charter", e))?;
+        let charter =
+            folder::read(&charter, MAX_CHARTER_FILE as u64).map_err(|e| internal("reading the charter", e))?;
         let bundle = Bundle {
             version: lapwing_record::bundle::VERSION,
             charter: Bytes(charter),

@@ -80,10 +80,18 @@ fn detail(state: &State, pid: &Pid, now: u64) -> MemberDetail {
 fn trouble(author: &lapwing_engine::author::Author) -> Option<String> {
     use lapwing_record::idlog::IdTrouble;
     match author.id.trouble {
-        Some(IdTrouble::Contested { seq }) => Some(format!("log 0 is contested at place {seq}: two different entries, both signed")),
-        Some(IdTrouble::Disputed { seq }) => Some(format!("log 0 is disputed at place {seq}: who owns the identity cannot be told")),
-        None if author.contested() => Some("a log is contested: two different entries at one place, both signed".into()),
-        None if author.needs_upgrade() => Some("it says things that this version does not know; update this node".into()),
+        Some(IdTrouble::Contested { seq }) => {
+            Some(format!("log 0 is contested at place {seq}: two different entries, both signed"))
+        }
+        Some(IdTrouble::Disputed { seq }) => {
+            Some(format!("log 0 is disputed at place {seq}: who owns the identity cannot be told"))
+        }
+        None if author.contested() => {
+            Some("a log is contested: two different entries at one place, both signed".into())
+        }
+        None if author.needs_upgrade() => {
+            Some("it says things that this version does not know; update this node".into())
+        }
         None => None,
     }
 }

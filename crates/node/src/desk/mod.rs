@@ -201,7 +201,8 @@ fn whole<T: Serialize>(items: Vec<T>, view: &View) -> Answer {
 
 /// The JSON body as what the operation takes.
 fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Problem> {
-    T::deserialize(&call.body).map_err(|e| Problem::new(Code::Malformed, format!("the body does not fit {}: {e}", call.op.row().name)))
+    T::deserialize(&call.body)
+        .map_err(|e| Problem::new(Code::Malformed, format!("the body does not fit {}: {e}", call.op.row().name)))
 }
 
 /// A parameter of the path: always there.
@@ -219,7 +220,9 @@ fn parsed<T: std::str::FromStr>(call: &Call, name: &str) -> Result<Option<T>, Pr
 where
     T::Err: std::fmt::Display,
 {
-    filter(call, name).map(|text| text.parse().map_err(|e| Problem::new(Code::Malformed, format!("`{name}`: {e}")))).transpose()
+    filter(call, name)
+        .map(|text| text.parse().map_err(|e| Problem::new(Code::Malformed, format!("`{name}`: {e}"))))
+        .transpose()
 }
 
 /// A filter that is true or false.
@@ -236,5 +239,7 @@ fn internal(what: &str, error: impl std::fmt::Display) -> Problem {
     Problem::new(Code::Internal, format!("{what} failed; the node's log says why"))
 }
 
+#[cfg(test)]
+mod testnodes;
 #[cfg(test)]
 mod testworld;

@@ -17,15 +17,20 @@ impl Desk {
     pub(super) fn motions(&self, _: &Call) -> Answer {
         let view = self.view();
         let now = now_ms();
-        let mut rows: Vec<(u64, MotionView)> =
-            view.state.federation.motions().map(|(id, by, m)| (m.expires, motion(&view.state, id, &by, m, now))).collect();
+        let mut rows: Vec<(u64, MotionView)> = view
+            .state
+            .federation
+            .motions()
+            .map(|(id, by, m)| (m.expires, motion(&view.state, id, &by, m, now)))
+            .collect();
         rows.sort_by_key(|(expires, _)| std::cmp::Reverse(*expires));
         whole(rows.into_iter().map(|(_, row)| row).collect(), &view)
     }
 
     pub(super) fn objection(&self, call: &Call) -> Answer {
         let view = self.view();
-        let id = names::by_prefix(own_objections(&view.state).into_iter(), path(call, "entry"), "objection of this agency")?;
+        let id =
+            names::by_prefix(own_objections(&view.state).into_iter(), path(call, "entry"), "objection of this agency")?;
         json(&objection(&view.state, id))
     }
 }

@@ -62,7 +62,11 @@ pub(super) fn participant(state: &State, name: &str) -> Result<Pid, Problem> {
 
 /// As [`participant`], among applicants in the inbox.
 pub(super) fn applicant(state: &State, name: &str) -> Result<Pid, Problem> {
-    let inceptions: Vec<(Pid, Inception)> = state.inbox.iter().filter_map(|(pid, i)| Some((*pid, super::applications::inception(&i.application)?))).collect();
+    let inceptions: Vec<(Pid, Inception)> = state
+        .inbox
+        .iter()
+        .filter_map(|(pid, i)| Some((*pid, super::applications::inception(&i.application)?)))
+        .collect();
     let all: Vec<(Pid, &Inception)> = inceptions.iter().map(|(pid, i)| (*pid, i)).collect();
     find(&all, name, &|_| false)
 }
@@ -79,10 +83,14 @@ fn find(all: &[(Pid, &Inception)], name: &str, gone: &dyn Fn(&Pid) -> bool) -> R
         [(pid, _)] => Ok(*pid),
         [] => Err(unknown(all, name)),
         _ => {
-            let row = |(pid, i): &&(Pid, &Inception)| format!("{pid} ({}, {}): {}", i.legal_name, i.country, words(&pid.0));
+            let row =
+                |(pid, i): &&(Pid, &Inception)| format!("{pid} ({}, {}): {}", i.legal_name, i.country, words(&pid.0));
             let list: Vec<String> = found.iter().take(MAX_NEAR).map(row).collect();
             Err(Problem::new(Code::Ambiguous, format!("`{}` stands for {} participants", shown(name), found.len()))
-                .hint(format!("Use at least {MIN_PREFIX} characters of the id. Compare the words by telephone: {}", list.join("; "))))
+                .hint(format!(
+                    "Use at least {MIN_PREFIX} characters of the id. Compare the words by telephone: {}",
+                    list.join("; ")
+                )))
         }
     }
 }
@@ -101,7 +109,9 @@ fn unknown(all: &[(Pid, &Inception)], name: &str) -> Problem {
     near.dedup();
     let near: Vec<&str> = near.into_iter().take(MAX_NEAR).map(|(_, short)| short).collect();
     let hint = match near[..] {
-        [] => format!("A NAME is a short name, or at least {MIN_PREFIX} characters of an id. `lapwing member list` shows everyone."),
+        [] => format!(
+            "A NAME is a short name, or at least {MIN_PREFIX} characters of an id. `lapwing member list` shows everyone."
+        ),
         _ => format!("Did you mean {}?", near.join(", ")),
     };
     Problem::new(Code::NotFound, format!("nobody here is called `{}`", shown(name))).hint(hint)
@@ -236,7 +246,14 @@ mod tests {
 
     #[test]
     fn names_that_look_alike_have_one_skeleton() {
-        for (a, b) in [("modern", "modem"), ("paypal", "paypa1"), ("ico", "1c0"), ("acm-uk", "acmuk"), ("vvatch", "watch"), ("ceel", "cee1")] {
+        for (a, b) in [
+            ("modern", "modem"),
+            ("paypal", "paypa1"),
+            ("ico", "1c0"),
+            ("acm-uk", "acmuk"),
+            ("vvatch", "watch"),
+            ("ceel", "cee1"),
+        ] {
             assert_eq!(skeleton(a), skeleton(b), "{a} {b}");
         }
         assert_ne!(skeleton("harbor"), skeleton("polder"));
@@ -248,7 +265,14 @@ mod tests {
 
     #[test]
     fn distance_counts_edits() {
-        for (a, b, n) in [("", "", 0), ("abc", "abc", 0), ("abc", "abd", 1), ("abc", "ab", 1), ("", "abc", 3), ("kitten", "sitting", 3)] {
+        for (a, b, n) in [
+            ("", "", 0),
+            ("abc", "abc", 0),
+            ("abc", "abd", 1),
+            ("abc", "ab", 1),
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+        ] {
             assert_eq!(distance(a, b), n, "{a} {b}");
         }
     }

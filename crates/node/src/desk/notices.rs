@@ -44,7 +44,9 @@ pub(super) fn in_words(state: &State, n: &Notice) -> String {
         NoticeKind::Objection => format!("{who} objects to {}", against(state, n)),
         NoticeKind::ReferralStored => format!("a referral of {who} was stored here"),
         NoticeKind::DeliveryFailing => format!("a statement to {who} could not be delivered"),
-        NoticeKind::LogContested => format!("a log of {who} is contested: two different entries at one place, both signed"),
+        NoticeKind::LogContested => {
+            format!("a log of {who} is contested: two different entries at one place, both signed")
+        }
         NoticeKind::AmendmentMoved => format!("{who} moves to amend the Params"),
     }
 }

@@ -9,7 +9,9 @@ pub(super) fn open_now(contact: &Contact, now: u64) -> bool {
 }
 
 fn within(hours: &[Hours], zone: &str, now: u64) -> bool {
-    let Some(at) = i64::try_from(now).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()) else { return false };
+    let Some(at) = i64::try_from(now).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()) else {
+        return false;
+    };
     // a zone that this machine does not know says nothing
     let Ok(local) = at.in_tz(zone) else { return false };
     let weekday = u64::try_from(local.weekday().to_monday_one_offset()).unwrap_or_default();

@@ -25,7 +25,8 @@ pub(super) fn page<K: AsRef<str>, T, R: Serialize>(
     if !(1..=MAX).contains(&limit) {
         return Err(Problem::new(Code::Malformed, format!("`limit` must be 1 to {MAX}")));
     }
-    let bad = || Problem::new(Code::Malformed, "`cursor` is not one that this list gave").hint("Begin without a cursor.");
+    let bad =
+        || Problem::new(Code::Malformed, "`cursor` is not one that this list gave").hint("Begin without a cursor.");
     let after = match call.params.get("cursor") {
         Some(cursor) => Some(hex::decode(cursor).and_then(|b| String::from_utf8(b).ok()).ok_or_else(bad)?),
         None => None,

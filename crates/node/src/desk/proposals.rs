@@ -173,10 +173,18 @@ mod tests {
         let id = approval(world.state().me, &p).digest();
         let pending = Pending { proposal: std::sync::Arc::new(p), approvals: vec![] };
         let view = proposal(world.state(), &id, &pending);
-        assert!(view.words.contains("northbank") && view.words.contains(&words(&world.pid("northbank").0)), "{}", view.words);
+        assert!(
+            view.words.contains("northbank") && view.words.contains(&words(&world.pid("northbank").0)),
+            "{}",
+            view.words
+        );
         assert!(!view.words.contains("secret reason"));
         let bytes = hex::decode(&view.bytes).unwrap();
-        assert_eq!(Digest(lapwing_record::id::HashOf::Proposal.hash(&bytes)), id, "the id is the digest of what is signed");
+        assert_eq!(
+            Digest(lapwing_record::id::HashOf::Proposal.hash(&bytes)),
+            id,
+            "the id is the digest of what is signed"
+        );
         assert_eq!((view.officers.len(), view.needed), (2, 1));
     }
 

@@ -91,8 +91,11 @@ impl Desk {
     pub(super) fn signed(&self, told: &Told) -> Result<SignedStmt, Problem> {
         let (thread, id) = (&told.open.thread, &told.open.id);
         let ours = told.open.from == self.office.me;
-        let signed =
-            if ours { post::own_signed(&self.office, thread, id) } else { post::their_signed(&self.office, thread, id) };
+        let signed = if ours {
+            post::own_signed(&self.office, thread, id)
+        } else {
+            post::their_signed(&self.office, thread, id)
+        };
         signed.map_err(post_problem)
     }
 
@@ -159,7 +162,12 @@ fn stage(text: &str) -> Result<Stage, Problem> {
 /// Harm as the federation's weights have it.
 pub(super) fn harm(state: &State, form: &Form) -> HarmView {
     let harm = Harm::of(form, &state.federation.params().harm_weights);
-    HarmView { low: harm.low, high: harm.high, class: Harm::class(harm.low).into(), could_be: Harm::class(harm.high).into() }
+    HarmView {
+        low: harm.low,
+        high: harm.high,
+        class: Harm::class(harm.low).into(),
+        could_be: Harm::class(harm.high).into(),
+    }
 }
 
 fn delivered(delivery: &Delivery) -> &'static str {

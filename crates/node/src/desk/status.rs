@@ -60,9 +60,9 @@ impl Desk {
 fn signing(view: &View) -> Option<&'static str> {
     match &view.head {
         HeadCheck::Done => None,
-        HeadCheck::Waiting { restored: true, .. } => {
-            Some("not yet: this is a restored or older copy, and its own latest entries have not come back from the others")
-        }
+        HeadCheck::Waiting { restored: true, .. } => Some(
+            "not yet: this is a restored or older copy, and its own latest entries have not come back from the others",
+        ),
         HeadCheck::Waiting { .. } => Some("not yet: it has just started and asks its peers for its own latest entries"),
     }
 }
@@ -76,10 +76,18 @@ fn todo(view: &View, started: u64, now: u64) -> Vec<Todo> {
     let state = &view.state;
     let mut todo = Vec::new();
     if let Some(full) = &view.full {
-        todo.push(line("disk_full", format!("nothing can be written: {full}"), "Free some room on the data disk; the node goes on by itself."));
+        todo.push(line(
+            "disk_full",
+            format!("nothing can be written: {full}"),
+            "Free some room on the data disk; the node goes on by itself.",
+        ));
     }
     if let Some(why) = signing(view) {
-        todo.push(line("head_unchecked", format!("signing: {why}"), "Wait for a peer. If none can ever answer: `lapwing run --assert-current`."));
+        todo.push(line(
+            "head_unchecked",
+            format!("signing: {why}"),
+            "Wait for a peer. If none can ever answer: `lapwing run --assert-current`.",
+        ));
     }
     if let Some(doubt) = &view.clock_doubt {
         todo.push(line("clock_doubt", format!("automatic signing pauses: {doubt}"), "Set this machine's clock."));
@@ -114,7 +122,11 @@ fn contested(state: &State, todo: &mut Vec<Todo>) {
         } else {
             "Referrals to it are held until its root-key holders heal it. Call them."
         };
-        todo.push(line("log_contested", format!("a log of {name} holds two different entries at one place, both signed"), fix));
+        todo.push(line(
+            "log_contested",
+            format!("a log of {name} holds two different entries at one place, both signed"),
+            fix,
+        ));
     }
 }
 
@@ -122,8 +134,13 @@ fn untold(state: &State, todo: &mut Vec<Todo>) {
     let untold = state.notices.values().filter(|n| n.told.is_none() && n.failures.0 > 0);
     for n in untold.take(MAX_LINES) {
         let why = n.failures.1.as_deref().unwrap_or("it failed");
-        let what = format!("people could not be told that {} ({} attempts: {why})", in_words(state, &n.notice), n.failures.0);
-        todo.push(line("notice_untold", what, "Look at `[notify] command`. The node does not clear what its people were not told of."));
+        let what =
+            format!("people could not be told that {} ({} attempts: {why})", in_words(state, &n.notice), n.failures.0);
+        todo.push(line(
+            "notice_untold",
+            what,
+            "Look at `[notify] command`. The node does not clear what its people were not told of.",
+        ));
     }
 }
 
@@ -134,7 +151,8 @@ fn windows(state: &State, started: u64, now: u64, todo: &mut Vec<Todo>) {
     }
     let mut open: Vec<(u64, Target)> = Vec::new();
     for (target, at) in noted(state) {
-        let silent = matches!(state.federation.roster().decisive(state.me, target), Decisive::Nothing | Decisive::Noted);
+        let silent =
+            matches!(state.federation.roster().decisive(state.me, target), Decisive::Nothing | Decisive::Noted);
         if silent && still_asked(state, target, now) {
             open.push((window_end(state, at, started), target));
         }
@@ -145,11 +163,20 @@ fn windows(state: &State, started: u64, now: u64, todo: &mut Vec<Todo>) {
             Target::Participant(pid) => {
                 let n = named(state, &pid);
                 let alike = alike(state, &pid, &n.short_name);
-                (format!("{} ({}, {}, {}) asks to take part{alike}", n.legal_name, n.short_name, n.country, n.class), n.short_name)
+                (
+                    format!("{} ({}, {}, {}) asks to take part{alike}", n.legal_name, n.short_name, n.country, n.class),
+                    n.short_name,
+                )
             }
-            Target::Motion(id) => (format!("an amendment of the Params ({}) was moved", id.short()), format!("motion:{id}")),
+            Target::Motion(id) => {
+                (format!("an amendment of the Params ({}) was moved", id.short()), format!("motion:{id}"))
+            }
         };
-        let when = if end <= now { "the window has run".to_owned() } else { format!("the window runs until {}", rfc3339(end)) };
+        let when = if end <= now {
+            "the window has run".to_owned()
+        } else {
+            format!("the window runs until {}", rfc3339(end))
+        };
         let fix = format!(
             "Officers may object or consent: `lapwing vote object {name}`, `lapwing vote consent {name}`. Silence clears it."
         );
@@ -185,7 +212,8 @@ fn still_asked(state: &State, target: Target, now: u64) -> bool {
         Target::Motion(id) => {
             let (in_force, params) = federation.amendments();
             let base = params.digest();
-            let open = federation.motions().any(|(m, _, motion)| m == id && motion.base == base && motion.expires > now);
+            let open =
+                federation.motions().any(|(m, _, motion)| m == id && motion.base == base && motion.expires > now);
             open && !in_force.contains(&id)
         }
     }
@@ -207,7 +235,11 @@ fn objections(state: &State, todo: &mut Vec<Todo>) {
     let standing = federation.roster().objections().into_iter().filter(|(by, t)| *by != state.me && bars(t));
     for (by, target) in standing.take(MAX_LINES) {
         let (by, whom) = (named(state, &by).short_name, super::members::target_name(state, target));
-        todo.push(line("objection", format!("{by} objects to {whom}"), format!("`lapwing member explain {whom}` says what follows; agencies read its reason there.")));
+        todo.push(line(
+            "objection",
+            format!("{by} objects to {whom}"),
+            format!("`lapwing member explain {whom}` says what follows; agencies read its reason there."),
+        ));
     }
 }
 
@@ -216,7 +248,11 @@ fn proposals(state: &State, todo: &mut Vec<Todo>) {
         let (act, have) = (pending.proposal.act, pending.approvals.len());
         let needed = state.my_id().current().needed(act);
         let what = format!("the proposal {} ({act}) has {have} of {needed} approvals", id.short());
-        todo.push(line("proposal_waits", what, format!("An officer approves it: `lapwing vote approve {}`.", id.short())));
+        todo.push(line(
+            "proposal_waits",
+            what,
+            format!("An officer approves it: `lapwing proposal approve {} --officer-key FILE`.", id.short()),
+        ));
     }
 }
 
@@ -224,7 +260,14 @@ fn applications(state: &State, todo: &mut Vec<Todo>) {
     for (pid, inbox) in state.inbox.iter().take(MAX_LINES) {
         let Some(i) = super::applications::inception(&inbox.application) else { continue };
         let what = format!("{} ({}, {}) applies; it is known to this node only", i.legal_name, i.short_name, i.country);
-        todo.push(line("application_waits", what, format!("Introduce it, if it is who it says: its twelve words are \"{}\".", lapwing_record::identity::words(&pid.0))));
+        todo.push(line(
+            "application_waits",
+            what,
+            format!(
+                "Introduce it, if it is who it says: its twelve words are \"{}\".",
+                lapwing_record::identity::words(&pid.0)
+            ),
+        ));
     }
 }
 
@@ -243,7 +286,9 @@ fn cases(state: &State, todo: &mut Vec<Todo>) {
         todo.push(line("info_needed", what, "`lapwing refer list --role requester --stage info_needed` shows them."));
     }
     let mut by_peer: BTreeMap<Pid, (usize, String)> = BTreeMap::new();
-    for case in state.outbox.values().collect::<std::collections::BTreeSet<_>>().into_iter().filter_map(|t| state.case(t)) {
+    for case in
+        state.outbox.values().collect::<std::collections::BTreeSet<_>>().into_iter().filter_map(|t| state.case(t))
+    {
         let Some(stuck) = stuck(case, me) else { continue };
         let next = match (&stuck.next, stuck.failed) {
             (_, true) => "given up".to_owned(),
@@ -251,11 +296,16 @@ fn cases(state: &State, todo: &mut Vec<Todo>) {
             (None, _) => "not tried again".to_owned(),
         };
         let row = by_peer.entry(case.peer(me)).or_insert((0, format!("{}; {next}", stuck.why)));
-        row.0 += case.side(me).iter().filter(|t: &&Told| t.delivery.as_ref().is_some_and(|d| d.receipt.is_none())).count();
+        row.0 +=
+            case.side(me).iter().filter(|t: &&Told| t.delivery.as_ref().is_some_and(|d| d.receipt.is_none())).count();
     }
     for (pid, (count, why)) in by_peer.into_iter().take(MAX_LINES) {
         let what = format!("{count} statement(s) to {} wait: {why}", named(state, &pid).short_name);
-        todo.push(line("delivery_stuck", what, "`lapwing refer list --stuck` shows the cases. Call the other side where it was given up."));
+        todo.push(line(
+            "delivery_stuck",
+            what,
+            "`lapwing refer list --stuck` shows the cases. Call the other side where it was given up.",
+        ));
     }
 }
 
@@ -267,7 +317,11 @@ fn own_contacts(state: &State, now: u64, todo: &mut Vec<Todo>) {
         todo.push(line("contact_stale", what, "Publish it again, with a later `reconfirm_by`, or withdraw it."));
     }
     if listing.contacts.is_empty() && state.my_standing() == Some(Standing::Participant) {
-        todo.push(line("contact_missing", "this participant has published no point of contact", "`lapwing contact publish FILE`."));
+        todo.push(line(
+            "contact_missing",
+            "this participant has published no point of contact",
+            "`lapwing contact publish FILE`.",
+        ));
     }
 }
 

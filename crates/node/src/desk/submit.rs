@@ -51,12 +51,16 @@ impl Desk {
             && let Some(case) = view.state.case(&thread).filter(|c| c.requester == view.state.me)
         {
             self.grant(&thread).await?;
-            let id = case.asked.first().map(|t| t.open.id).ok_or_else(|| super::not_found("the referral itself is not here"))?;
+            let id = case
+                .asked
+                .first()
+                .map(|t| t.open.id)
+                .ok_or_else(|| super::not_found("the referral itself is not here"))?;
             return json(&Said { thread: thread.to_string(), id: id.to_string() });
         }
         let thread = self.draft(path(&call, "thread"))?;
         let to = names::participant(&view.state, &wanted.to)?;
-        let uploaded = self.draft_evidence(&thread)?;
+        let uploaded = tokio::task::block_in_place(|| self.draft_evidence(&thread))?;
         let mut faults = form_faults(&view.state, &wanted.form, now_ms());
         faults.extend(target_faults(&view.state, &to, &wanted.form));
         let (blobs, missing) = matched(&wanted.form, &uploaded);
@@ -83,7 +87,7 @@ impl Desk {
             lock: self.case_lock(&thread)?,
         };
         let id = self.utter(said).await?;
-        self.end_draft(&thread);
+        tokio::task::block_in_place(|| self.end_draft(&thread));
         self.grant(&thread).await?;
         tracing::info!(case = %thread.short(), "a referral was submitted");
         status_json(202, &Said { thread: thread.to_string(), id: id.to_string() })
@@ -116,7 +120,8 @@ impl Desk {
             Some(GrantedKey { b3_cipher: b.b3_cipher, key: *key })
         };
         let keys: Option<Vec<GrantedKey>> = first.open.blobs.iter().map(key).collect();
-        let keys = keys.ok_or_else(|| Problem::new(Code::ContentGone, "a key of the evidence is no longer on this node"))?;
+        let keys =
+            keys.ok_or_else(|| Problem::new(Code::ContentGone, "a key of the evidence is no longer on this node"))?;
         let grant = zeroize::Zeroizing::new(encode(&BlobGrant { keys }));
         self.utter(self.saying(case, Kind::BlobGrant, grant.to_vec())?).await.map(drop)
     }
@@ -142,11 +147,13 @@ fn form_faults(state: &State, form: &Form, now: u64) -> Vec<FieldFault> {
     let mut faults: Vec<FieldFault> = check(form).into_iter().map(fault).collect();
     let listing = state.federation.listing(&state.me);
     let live = |slot: &str| {
-        let contact = |c: &std::collections::BTreeMap<String, lapwing_engine::listing::Listed<Contact>>| c.contains_key(slot);
+        let contact =
+            |c: &std::collections::BTreeMap<String, lapwing_engine::listing::Listed<Contact>>| c.contains_key(slot);
         listing.is_some_and(|l| contact(&l.contacts) || contact(&l.agency_contacts))
     };
     if let Some(slot) = form.poc_ref.as_deref().filter(|s| !live(s)) {
-        let what = format!("`{}` is not one of your published points of contact", slot.chars().take(32).collect::<String>());
+        let what =
+            format!("`{}` is not one of your published points of contact", slot.chars().take(32).collect::<String>());
         faults.push(FieldFault { path: "poc_ref".into(), what });
     }
     let max = state.federation.params().retention_max_ms;
@@ -177,7 +184,10 @@ fn target_faults(state: &State, to: &Pid, form: &Form) -> Vec<FieldFault> {
     let assistance = form.kind == Some(ReferralKind::PrivateAssistanceRequest);
     match theirs {
         Some(Class::Private) if !assistance => {
-            faults.push(at("kind", format!("{name} is a private-sector participant: it takes private_assistance_request only")));
+            faults.push(at(
+                "kind",
+                format!("{name} is a private-sector participant: it takes private_assistance_request only"),
+            ));
         }
         Some(Class::Observer) => faults.push(at("to", format!("{name} is an observer: it takes no referrals"))),
         _ => {}
@@ -200,7 +210,8 @@ fn matched(form: &Form, uploaded: &[BlobRef]) -> (Vec<BlobRef>, Vec<FieldFault>)
                 faults.push(at("sha256", "stands in the manifest twice"));
             }
             Some(blob) => {
-                faults.extend(differs(item, blob).into_iter().map(|field| at(field, "is not that of what was uploaded")));
+                faults
+                    .extend(differs(item, blob).into_iter().map(|field| at(field, "is not that of what was uploaded")));
                 blobs.push(BlobRef { name: item.name.clone(), media: item.media_type.clone(), ..blob.clone() });
             }
         }

@@ -36,7 +36,9 @@ fn problem(error: TokenError) -> Problem {
             return Problem::new(Code::NotFound, error.to_string())
                 .hint("`lapwing token list` shows them; the two local ones are made anew at each start instead.");
         }
-        TokenError::Damaged { .. } | TokenError::Random(_) | TokenError::File(_) => return internal("changing tokens", error),
+        TokenError::Damaged { .. } | TokenError::Random(_) | TokenError::File(_) => {
+            return internal("changing tokens", error);
+        }
     };
     Problem::new(code, error.to_string())
 }

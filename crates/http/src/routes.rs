@@ -1,0 +1,158 @@
+//! Routes, one per row of the table of operations, and the road that every request takes.
+
+use crate::{Face, answer, events, request};
+use axum::Router;
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method as HttpMethod, Response};
+use axum::middleware::{self, Next};
+use axum::routing::{MethodFilter, on};
+use futures::FutureExt;
+use lapwing_api::ops::{Access, Body as Carries, Method, OPS, Row};
+use lapwing_api::problem::{Code, Problem};
+use lapwing_api::service::{Call, Caller};
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tracing::Instrument;
+
+pub(crate) fn router(face: Arc<Face>) -> Router {
+    let mut router = Router::new();
+    for row in OPS {
+        let filter = match row.method {
+            Method::Get => MethodFilter::GET,
+            Method::Post => MethodFilter::POST,
+            Method::Put => MethodFilter::PUT,
+        };
+        let handler = move |State(face): State<Arc<Face>>, request: Request| async move {
+            let (parts, body) = request.into_parts();
+            let mut body = body.into_data_stream();
+            match handle(face, row, parts, &mut body).await {
+                Ok(response) => response,
+                Err(problem) => {
+                    request::drain(&mut body).await;
+                    answer::problem(&problem)
+                }
+            }
+        };
+        router = router.route(&format!("/api/v1{}", row.path), on(filter, handler));
+    }
+    router
+        .method_not_allowed_fallback(|| async {
+            answer::problem(&Problem::new(Code::BadMethod, "this path does not take that method"))
+        })
+        .fallback(|| async {
+            let problem = Problem::new(Code::NoRoute, "the API has no such path");
+            answer::problem(&problem.hint("Every path begins with /api/v1; the API's reference lists them."))
+        })
+        .layer(middleware::from_fn_with_state(face.clone(), around))
+        .with_state(face)
+}
+
+/// Around every request: its id, the guard of the port, and what a panic becomes.
+async fn around(State(face): State<Arc<Face>>, request: Request, next: Next) -> Response<Body> {
+    let id = request_id();
+    let span = tracing::debug_span!("http", request_id = %id, method = %request.method());
+    let answered = async {
+        if let Err(problem) = face.guard.check(request.uri(), request.headers()) {
+            return answer::problem(&problem);
+        }
+        let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        answered.unwrap_or_else(|_| answer::problem(&internal()))
+    };
+    let mut response = answered.instrument(span.clone()).await;
+    answer::harden(&mut response, &id);
+    span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
+    response
+}
+
+fn request_id() -> String {
+    let mut random = [0; 8];
+    // a name for log lines only: without randomness requests share one
+    let _ = getrandom::fill(&mut random);
+    format!("{:016x}", u64::from_be_bytes(random))
+}
+
+fn internal() -> Problem {
+    Problem::new(Code::Internal, "the node failed at this request; its log says why")
+        .hint("Look for the request id in the node's log.")
+}
+
+async fn handle(
+    face: Arc<Face>,
+    row: &'static Row,
+    mut parts: Parts,
+    body: &mut BodyDataStream,
+) -> Result<Response<Body>, Problem> {
+    if parts.method == HttpMethod::HEAD {
+        return Err(Problem::new(Code::BadMethod, "this path does not take that method"));
+    }
+    let caller = admit(&face, row, &parts.headers)?;
+    let mut params = BTreeMap::new();
+    let path = <RawPathParams as axum::extract::FromRequestParts<()>>::from_request_parts(&mut parts, &()).await;
+    let path = path.map_err(|_| Problem::new(Code::Malformed, "the path is not percent-encoded UTF-8"))?;
+    params.extend(path.iter().map(|(key, value)| (key.to_owned(), value.to_owned())));
+    request::query(parts.uri.query().unwrap_or_default(), &mut params)?;
+    let mut call = Call { op: row.op, caller, params, body: serde_json::Value::Null, upload: None };
+    match (row.body, row.method) {
+        (Carries::Events, _) => events::stream(face, &parts.headers, &call),
+        (Carries::Upload, _) => {
+            let upload = request::upload(&face, &parts.headers, body).await?;
+            call.upload = Some(upload.path().to_owned());
+            perform(face, call, Some(upload)).await
+        }
+        (Carries::Download, _) | (_, Method::Get) => timed(&face, row, perform(face.clone(), call, None)).await,
+        (Carries::Json, _) => {
+            let whole = async {
+                call.body = request::json(&face, &parts.headers, body).await?;
+                perform(face.clone(), call, None).await
+            };
+            timed(&face, row, whole).await
+        }
+    }
+}
+
+/// Token, then role. A missing token and a wrong one get the same answer in the same time.
+fn admit(face: &Face, row: &Row, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
+    if row.access == Access::Open {
+        return Ok(None);
+    }
+    let caller = face.service.authenticate(request::bearer(headers)).ok_or_else(|| {
+        Problem::new(Code::Unauthenticated, "no valid token was given")
+            .hint("Send `authorization: Bearer TOKEN`; `lapwing token new` makes one.")
+    })?;
+    if !row.access.allows(caller.role) {
+        let detail = format!("a token with the role {} may not do that ({})", caller.role, row.name);
+        return Err(Problem::new(Code::Forbidden, detail).hint("`lapwing whoami` lists what a token may do."));
+    }
+    Ok(Some(caller))
+}
+
+async fn timed(
+    face: &Face,
+    row: &Row,
+    work: impl Future<Output = Result<Response<Body>, Problem>>,
+) -> Result<Response<Body>, Problem> {
+    tokio::time::timeout(face.limits.request_time, work).await.unwrap_or_else(|_| {
+        tracing::warn!(op = row.name, "a request took too long");
+        Err(Problem::new(Code::Timeout, "the request took too long; what was asked may still be done"))
+    })
+}
+
+/// Carries out a call in a task of its own: a client that goes away does not leave it half done, and a panic in it
+/// becomes an answer.
+async fn perform(face: Arc<Face>, call: Call, upload: Option<request::Upload>) -> Result<Response<Body>, Problem> {
+    let task = tokio::spawn(
+        async move {
+            let reply = face.service.call(call).await;
+            drop(upload);
+            reply
+        }
+        .in_current_span(),
+    );
+    match task.await {
+        Ok(reply) => reply.map(answer::reply),
+        Err(_) => Err(internal()),
+    }
+}

@@ -1,0 +1,256 @@
+//! The command line: one file per noun. Verbs ask the node over its API or work offline on files; none touches a data
+//! folder in use.
+//!
+//! ```text
+//! clap ──► Verb ──► offline: init, key, charter, config, verify, evidence
+//!              ├──► the node's API: everything else (node.rs finds address and token)
+//!              └──► run, demo: the daemon itself
+//! every failure is a Problem (fail.rs), everything shown passes out.rs
+//! ```
+
+mod application;
+mod approve;
+mod ask;
+mod case;
+mod charter;
+mod config;
+mod contact;
+mod evidence;
+pub mod fail;
+pub mod hex;
+mod identity;
+mod init;
+mod key;
+mod member;
+mod node;
+mod out;
+mod profile;
+mod proposal;
+mod refer;
+pub mod run_options;
+mod status;
+mod token;
+mod transfer;
+mod tree;
+mod verify;
+mod vote;
+mod wait;
+mod when;
+
+pub use self::evidence::{WORKER, worker};
+
+use self::fail::Done;
+use self::node::Node;
+use self::out::Out;
+use clap::{Args, Parser, Subcommand};
+use lapwing_api::problem::Problem;
+use lapwing_node::folder::Folder;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Lapwing: agencies that enforce the law against spam know each other, agree on who takes part, and refer cases.
+#[derive(Debug, Parser)]
+#[command(name = "lapwing", version, max_term_width = 110, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  lapwing demo                                   a federation of invented agencies on this machine, in a minute
+  lapwing init --founder                         a data folder for an agency that founds a federation
+  lapwing init --charter federation.lapwing      a data folder for one that applies to a federation
+  lapwing run                                    the node
+  lapwing status                                 how it is, and what needs doing
+
+Exit codes: 0 done, 2 the caller's to mend, 3 the set-up's, 4 not now (try again), 5 a fault of the program.")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Flags of every verb.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+struct Global {
+    /// The data folder [default: $LAPWING_DATA, else ./lapwing-data].
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The node's API, where it is not the one of the data folder.
+    #[arg(long, global = true, value_name = "ADDR")]
+    api: Option<String>,
+    /// File with an API token, where it is not the local one.
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Answer in JSON, problems too.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Show times in UTC.
+    #[arg(long, global = true)]
+    utc: bool,
+    /// Say more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+/// What a verb works with.
+struct Ctx {
+    global: Global,
+    out: Out,
+}
+
+impl Ctx {
+    fn folder(&self) -> Folder {
+        let given = self.global.data.clone();
+        let path = given.or_else(|| std::env::var_os("LAPWING_DATA").map(PathBuf::from));
+        Folder::new(path.unwrap_or_else(|| "lapwing-data".into()))
+    }
+
+    fn node(&self) -> Result<Node, Problem> {
+        Node::open(self.folder(), self.global.api.as_deref(), self.global.token_file.clone())
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    // setting up
+    Init(init::Init),
+    #[command(subcommand)]
+    Charter(charter::Charter),
+    #[command(subcommand)]
+    Key(key::Key),
+    #[command(subcommand)]
+    Config(config::Config),
+    // the node
+    /// Runs the node until it is stopped (SIGTERM, Ctrl-C or `lapwing stop`).
+    #[command(after_help = "Examples:
+  lapwing run
+  lapwing --data /var/lib/lapwing run --passphrase-file /etc/lapwing/passphrase
+  lapwing run --bootstrap /dns4/lapwing.other.example/tcp/7420")]
+    Run(run_options::RunOptions),
+    /// Shows a federation of invented agencies on this machine: admission, veto, a referral and its receipt.
+    #[command(after_help = "Examples:
+  lapwing demo
+  lapwing demo --exit --json
+  lapwing demo --keep ./demo-data --kills 30")]
+    Demo(run_options::DemoOptions),
+    Status(status::Status),
+    Peers(status::Peers),
+    Whoami(status::WhoAmI),
+    Stop(status::Stop),
+    AssertCurrent(status::AssertCurrent),
+    #[command(subcommand)]
+    Notice(status::Notice),
+    #[command(subcommand)]
+    Token(token::Token),
+    // members and directory
+    #[command(subcommand)]
+    Member(member::Member),
+    Log(member::Log),
+    #[command(subcommand)]
+    Contact(contact::Contact),
+    #[command(subcommand)]
+    Profile(profile::Profile),
+    // joining, voting
+    #[command(subcommand)]
+    Application(application::Application),
+    #[command(subcommand)]
+    Vote(vote::Vote),
+    #[command(subcommand)]
+    Proposal(proposal::Proposal),
+    Amend(proposal::Amend),
+    #[command(subcommand)]
+    Motion(proposal::Motion),
+    // own identity
+    #[command(subcommand)]
+    Officer(identity::Officer),
+    Heal(identity::Heal),
+    Leave(identity::Leave),
+    // cases
+    #[command(subcommand)]
+    Refer(refer::Refer),
+    #[command(subcommand)]
+    Case(case::Case),
+    Verify(verify::Verify),
+    #[command(subcommand)]
+    Evidence(evidence::Evidence),
+}
+
+/// Runs the command line; the process's exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let out = Out { json: cli.global.json, utc: cli.global.utc, verbose: cli.global.verbose };
+    let ctx = Ctx { global: cli.global, out };
+    match dispatch(cli.verb, &ctx) {
+        Ok(code) => code,
+        Err(problem) => {
+            out.problem(&problem);
+            fail::exit_code(&problem)
+        }
+    }
+}
+
+fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
+    let done: Done = match verb {
+        Verb::Run(options) => return crate::run::run(ctx.folder(), options).map_err(fail::any),
+        Verb::Demo(options) => {
+            let options = run_options::DemoOptions { json: ctx.out.json, ..options };
+            return crate::demo::demo(options).map_err(fail::any);
+        }
+        Verb::Init(v) => v.run(ctx),
+        Verb::Charter(v) => v.run(ctx),
+        Verb::Key(v) => v.run(ctx),
+        Verb::Config(v) => v.run(ctx),
+        Verb::Status(v) => v.run(ctx),
+        Verb::Peers(v) => v.run(ctx),
+        Verb::Whoami(v) => v.run(ctx),
+        Verb::Stop(v) => v.run(ctx),
+        Verb::AssertCurrent(v) => v.run(ctx),
+        Verb::Notice(v) => v.run(ctx),
+        Verb::Token(v) => v.run(ctx),
+        Verb::Member(v) => v.run(ctx),
+        Verb::Log(v) => v.run(ctx),
+        Verb::Contact(v) => v.run(ctx),
+        Verb::Profile(v) => v.run(ctx),
+        Verb::Application(v) => v.run(ctx),
+        Verb::Vote(v) => v.run(ctx),
+        Verb::Proposal(v) => v.run(ctx),
+        Verb::Amend(v) => v.run(ctx),
+        Verb::Motion(v) => v.run(ctx),
+        Verb::Officer(v) => v.run(ctx),
+        Verb::Heal(v) => v.run(ctx),
+        Verb::Leave(v) => v.run(ctx),
+        Verb::Refer(v) => v.run(ctx),
+        Verb::Case(v) => v.run(ctx),
+        Verb::Verify(v) => return v.run(ctx),
+        Verb::Evidence(v) => v.run(ctx),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_verb_says_what_it_does_and_shows_an_example() {
+        fn walk(command: &clap::Command, path: &str) {
+            assert!(command.get_about().is_some(), "`{path}` does not say what it does");
+            let verbs: Vec<_> =
+                command.get_subcommands().filter(|c| c.get_name() != "help" && !c.is_hide_set()).collect();
+            if verbs.is_empty() {
+                let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                let shown = examples.contains("Example") && examples.contains(&format!("lapwing {path}"));
+                let with_global = path.split(' ').all(|word| examples.contains(word)) && examples.contains("lapwing ");
+                assert!(shown || with_global, "`{path}` shows no example of itself");
+            }
+            for verb in verbs {
+                walk(verb, format!("{path} {}", verb.get_name()).trim());
+            }
+        }
+        walk(&Cli::command(), "");
+    }
+}

@@ -1,0 +1,121 @@
+//! The way to a running node: where its API listens, and the token that fits the operation.
+
+use super::fail::wrong;
+use lapwing_api::client::Client;
+use lapwing_api::ops::{Access, Op};
+use lapwing_api::problem::{Code, Problem};
+use lapwing_node::folder::{self, Folder};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::io::Read;
+use std::path::PathBuf;
+
+/// Items that a list gathers at most.
+const MAX_ITEMS: usize = 100_000;
+
+/// A running node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its data folder on this machine, if it is on this machine.
+    pub folder: Folder,
+    address: String,
+    token_file: Option<PathBuf>,
+}
+
+/// A query of an operation.
+pub type Query<'a> = Vec<(&'a str, String)>;
+
+impl Node {
+    /// The node of a data folder, or at an address.
+    pub fn open(folder: Folder, api: Option<&str>, token_file: Option<PathBuf>) -> Result<Self, Problem> {
+        let address = match api {
+            Some(address) => address.to_owned(),
+            None => {
+                let path = folder.api_address();
+                let bytes = folder::read(&path, 256).map_err(|_| {
+                    let what = format!("no node runs on {}", folder.root().display());
+                    Problem::new(Code::Unreachable, what)
+                        .hint("`lapwing run` starts it; `--data DIR` or `--api ADDR` tell which node is meant.")
+                })?;
+                String::from_utf8_lossy(&bytes).trim().to_owned()
+            }
+        };
+        Ok(Node { folder, address, token_file })
+    }
+
+    fn client(&self, op: Op) -> Result<Client, Problem> {
+        let path = match (&self.token_file, op.row().access) {
+            (Some(path), _) => path.clone(),
+            (None, Access::Admin) => self.folder.admin_token(),
+            (None, _) => self.folder.api_token(),
+        };
+        let secret = folder::read(&path, 4096).map_err(|e| {
+            Problem::new(Code::Unauthenticated, format!("no token: {e}"))
+                .hint("A running node writes its local tokens into the data folder; else give `--token-file FILE`.")
+        })?;
+        Ok(Client::new(&self.address, &String::from_utf8_lossy(&secret)))
+    }
+
+    /// Reads.
+    pub fn read<T: DeserializeOwned>(&self, op: Op, path: &[&str], query: &Query<'_>) -> Result<T, Problem> {
+        self.client(op)?.read(op, path, query)
+    }
+
+    /// Calls with a body.
+    pub fn call<T: DeserializeOwned>(&self, op: Op, path: &[&str], body: &impl Serialize) -> Result<T, Problem> {
+        self.client(op)?.call(op, path, &[], body)
+    }
+
+    /// Uploads bytes.
+    pub fn upload<T: DeserializeOwned>(
+        &self,
+        op: Op,
+        path: &[&str],
+        query: &Query<'_>,
+        content: impl Read,
+        len: u64,
+    ) -> Result<T, Problem> {
+        self.client(op)?.upload(op, path, query, content, len)
+    }
+
+    /// Downloads bytes.
+    pub fn download(&self, op: Op, path: &[&str]) -> Result<(Box<dyn Read + Send>, Option<u64>), Problem> {
+        self.client(op)?.download(op, path, &[])
+    }
+
+    /// A whole list, page by page, as the page that it would be in one.
+    pub fn list(&self, op: Op, path: &[&str], query: &Query<'_>) -> Result<Value, Problem> {
+        let mut query = query.clone();
+        let mut all: Vec<Value> = Vec::new();
+        loop {
+            let mut page: Value = self.read(op, path, &query)?;
+            let Some(items) = page.get_mut("items").and_then(Value::as_array_mut) else { return Ok(page) };
+            all.append(items);
+            let next = page.get("next").and_then(Value::as_str).map(str::to_owned);
+            match next {
+                Some(cursor) if all.len() < MAX_ITEMS => {
+                    query.retain(|(key, _)| *key != "cursor");
+                    query.push(("cursor", cursor));
+                }
+                _ => {
+                    page["items"] = Value::Array(all);
+                    return Ok(page);
+                }
+            }
+        }
+    }
+}
+
+/// Reads an answer as its type. A newer node may answer what this program does not know.
+pub fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
+    serde_json::from_value(value.clone()).map_err(|e| {
+        wrong(format!("the node's answer is not understood: {e}"))
+            .hint("The node may be of another version; `--json` shows its answer as it is.")
+    })
+}
+
+/// The items of a list.
+pub fn items<T: DeserializeOwned>(list: &Value) -> Result<Vec<T>, Problem> {
+    typed(list.get("items").unwrap_or(list))
+}

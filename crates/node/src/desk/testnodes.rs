@@ -1,0 +1,496 @@
+//! Two whole nodes without a network, and what their desks do: a case from draft to export.
+
+#![allow(clippy::unwrap_used)]
+
+use super::{Desk, PeersView, Progress, Transfers, hex};
+use crate::book::{Book, BookError};
+use crate::config::Settings;
+use crate::driver::{Driver, Outward};
+use crate::folder::{self, Folder};
+use crate::office::{Office, Parts, View, now_ms};
+use crate::post;
+use crate::tokens::Tokens;
+use crate::vault::Vault;
+use lapwing_api::ops::{Op, Role};
+use lapwing_api::problem::{Code, Problem};
+use lapwing_api::service::{Call, Caller, Reply, Service};
+use lapwing_api::types::{ApplicationState, Peer, ReferralDetail};
+use lapwing_engine::engine::{Config, Engine};
+use lapwing_engine::step::{Command, Input};
+use lapwing_record::bundle::Bundle;
+use lapwing_record::cbor::{Bytes, decode, encode};
+use lapwing_record::charter::CharterFile;
+use lapwing_record::entry::EntryType;
+use lapwing_record::form::{CollectionMethod, EvidenceItem, Form, sample};
+use lapwing_record::id::{Digest, NetworkId, Pid, ThreadId};
+use lapwing_record::idlog::IdLog;
+use lapwing_record::membership::Approval;
+use lapwing_record::seal::Suite;
+use lapwing_record::statement::{Delivered, Kind};
+use lapwing_record::testkit::{TestAgency, charter_of};
+use lapwing_record::wire::CaseRequest;
+use lapwing_store::blobs::BlobStore;
+use lapwing_store::disk::os::OsDisk;
+use lapwing_store::index::Index;
+use lapwing_store::journal::{Journal, Options};
+use lapwing_store::keyring::Keyring;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::io::Read;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+struct Nobody;
+
+impl PeersView for Nobody {
+    fn peers(&self, _: &View) -> Vec<Peer> {
+        Vec::new()
+    }
+    fn peer_id(&self) -> String {
+        "none".into()
+    }
+    fn listening(&self) -> Vec<String> {
+        Vec::new()
+    }
+    fn application(&self, _: &View) -> ApplicationState {
+        ApplicationState { state: "founder".into(), submitted_to: vec![], next: String::new() }
+    }
+}
+
+/// Copies evidence from the other node's store.
+struct Copying {
+    office: Arc<Office>,
+    other: OnceLock<Arc<Office>>,
+}
+
+impl Transfers for Copying {
+    fn start(self: Arc<Self>, thread: ThreadId, blob: Digest) -> Result<(), Problem> {
+        let mut theirs = self.other.get().unwrap().blobs.open_blob(&blob.0).unwrap();
+        let mut writer = self.office.blobs.create().unwrap();
+        for piece in 0..theirs.pieces().unwrap().count() {
+            writer.write(&theirs.read_piece(piece).unwrap()).unwrap();
+        }
+        writer.finish().unwrap();
+        tokio::spawn(async move { self.office.tell(Input::BlobHere { thread, b3_cipher: blob }).await });
+        Ok(())
+    }
+    fn progress(&self, _: &Digest) -> Option<Progress> {
+        None
+    }
+}
+
+struct TestNode {
+    agency: TestAgency,
+    office: Arc<Office>,
+    desk: Desk,
+    folder: Folder,
+    _dir: tempfile::TempDir,
+}
+
+fn start(agency: &TestAgency, file: &CharterFile) -> (TestNode, Arc<Copying>, mpsc::UnboundedReceiver<Outward>) {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::new(dir.path().join("data"));
+    folder.create().unwrap();
+    folder::create_dir(&folder.uploads()).unwrap();
+    std::fs::write(folder.charter(), encode(file)).unwrap();
+    let network = file.charter.network_id();
+    let disk: Arc<dyn lapwing_store::disk::Disk> = Arc::new(OsDisk);
+    let (journal, _) = Journal::open(disk.clone(), &folder.journal(), Options::default()).unwrap();
+    let keyring = Keyring::open(disk.clone(), &folder.keyring(), [1; 32]).unwrap();
+    let first = agency.first_entry(&network);
+    let own = IdLog::fold(agency.pid(), [&first], &network).unwrap();
+    let mut engine = Engine::new(file, own, vec![first], Config { auto_clear: true, seed: 1 });
+    let resumed = engine.resume(now_ms(), Vec::new(), false);
+    let (office, orders) = Office::new(Parts {
+        me: agency.pid(),
+        network,
+        settings: Settings::default(),
+        vault: Vault::new(agency.pid(), network, agency.feed.clone(), keyring),
+        book: Book { journal: journal.reader(), index: Index::open(&folder.index(), 1 << 20).unwrap() },
+        blobs: BlobStore::open(disk, &folder.blobs()).unwrap(),
+        view: View::of(&engine, None),
+    });
+    let (outward, effects) = mpsc::unbounded_channel();
+    let driver = Driver {
+        engine,
+        journal,
+        office: office.clone(),
+        orders,
+        outward,
+        highwater: folder.highwater(),
+        rebuild: Box::new(|| -> Result<Engine, BookError> { unreachable!("no disk is full here") }),
+        waiting: Default::default(),
+        next_reply: 1,
+        own: Default::default(),
+    };
+    tokio::spawn(async move { drop(driver.run(resumed).await.unwrap()) });
+    let copying = Arc::new(Copying { office: office.clone(), other: OnceLock::new() });
+    let tokens = Arc::new(Tokens::load(&folder).unwrap());
+    let desk = Desk::new(office.clone(), tokens, Arc::new(Nobody), copying.clone(), folder.uploads());
+    (TestNode { agency: agency.clone(), office, desk, folder, _dir: dir }, copying, effects)
+}
+
+/// Carries what one node sends to the other.
+async fn carry(from: Arc<Office>, to: Arc<Office>, mut effects: mpsc::UnboundedReceiver<Outward>) {
+    while let Some(effect) = effects.recv().await {
+        match effect {
+            Outward::Spread(entry) => {
+                drop(to.ask(move |r| Input::Entries { entries: vec![*entry], reply: Some(r) }).await)
+            }
+            Outward::Deliver { thread, id, to: pid } => {
+                let signed = post::own_signed(&from, &thread, &id).unwrap();
+                let view = from.view();
+                let kem = view.state.federation.listing(&pid).and_then(|l| l.kem_key(now_ms())).cloned().unwrap();
+                let sealed = from.vault.seal(pid, &kem, &signed).unwrap();
+                let request = encode(&CaseRequest::Sealed(Bytes(encode(&sealed))));
+                let answer = post::serve(&to, Some(from.me), &request).await.unwrap();
+                let delivered: Delivered = decode(&answer, 64 * 1024).unwrap();
+                from.tell(Input::Tried { thread, id, outcome: Ok(delivered) }).await;
+            }
+            Outward::Notify(notice) => {
+                from.tell(Input::Notified { notice: notice.id(), by: "status".into(), failed: None }).await;
+            }
+            Outward::Push(_) => {}
+        }
+    }
+}
+
+async fn pair() -> (TestNode, TestNode, NetworkId) {
+    let agencies = [TestAgency::named("harbor"), TestAgency::named("polder")];
+    let charter = charter_of(&[&agencies[0], &agencies[1]]);
+    let parts = agencies.iter().map(|a| a.found(&charter)).collect();
+    let file = CharterFile::join(charter, parts).unwrap();
+    let (a, copy_a, out_a) = start(&agencies[0], &file);
+    let (b, copy_b, out_b) = start(&agencies[1], &file);
+    copy_a.other.set(b.office.clone()).unwrap_or_else(|_| unreachable!());
+    copy_b.other.set(a.office.clone()).unwrap_or_else(|_| unreachable!());
+    tokio::spawn(carry(a.office.clone(), b.office.clone(), out_a));
+    tokio::spawn(carry(b.office.clone(), a.office.clone(), out_b));
+    for node in [&a, &b] {
+        let office = node.office.clone();
+        let key = tokio::task::spawn_blocking(move || office.vault.new_kem_key(Suite::X25519, 0, u64::MAX >> 1));
+        let body = encode(&key.await.unwrap().unwrap());
+        node.office.command(Command::Write { kind: EntryType::KemKey, body }).await.unwrap();
+    }
+    let network = file.charter.network_id();
+    let ready = |n: &TestNode, of: Pid| {
+        n.office.view().state.federation.listing(&of).is_some_and(|l| l.kem_key(now_ms()).is_some())
+    };
+    until("keys are known", || ready(&a, b.office.me) && ready(&b, a.office.me)).await;
+    (a, b, network)
+}
+
+async fn until(what: &str, done: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited in vain until {what}");
+}
+
+impl TestNode {
+    async fn call(&self, op: Op, params: &[(&str, &str)], body: Value) -> Result<Reply, Problem> {
+        let caller = Some(Caller { name: "t".into(), role: Role::Officer });
+        let params = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        self.desk.call(Call { op, caller, params, body, upload: None }).await
+    }
+
+    async fn json(&self, op: Op, params: &[(&str, &str)], body: Value) -> Value {
+        match self.call(op, params, body).await {
+            Ok(Reply::Json(_, value)) => value,
+            Ok(Reply::Bytes { .. }) => panic!("bytes"),
+            Err(problem) => panic!("{problem:?}"),
+        }
+    }
+
+    async fn problem(&self, op: Op, params: &[(&str, &str)], body: Value) -> Problem {
+        self.call(op, params, body).await.map(|_| ()).unwrap_err()
+    }
+
+    async fn bytes(&self, op: Op, params: &[(&str, &str)]) -> Result<Vec<u8>, Problem> {
+        match self.call(op, params, Value::Null).await? {
+            Reply::Bytes { len, mut content, .. } => {
+                let mut all = Vec::new();
+                content.read_to_end(&mut all).unwrap();
+                assert_eq!(all.len() as u64, len);
+                Ok(all)
+            }
+            Reply::Json(..) => panic!("JSON"),
+        }
+    }
+
+    async fn detail(&self, thread: &str) -> ReferralDetail {
+        serde_json::from_value(self.json(Op::Referral, &[("thread", thread)], Value::Null).await).unwrap()
+    }
+
+    async fn upload(&self, thread: &str, name: &str, sha256: &str, content: &[u8]) -> Result<Value, Problem> {
+        let path = self.folder.uploads().join(format!("upload-{name}"));
+        std::fs::write(&path, content).unwrap();
+        let pairs = [("thread", thread), ("name", name), ("media_type", "message/rfc822"), ("sha256", sha256)];
+        let params = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let call = Call { op: Op::EvidencePut, caller: None, params, body: Value::Null, upload: Some(path.clone()) };
+        let reply = self.desk.call(call).await;
+        assert!(!path.exists(), "the plaintext is gone");
+        reply.map(|r| if let Reply::Json(_, value) = r { value } else { panic!("bytes") })
+    }
+
+    fn approve(&self, prepared: &Value, network: &NetworkId) -> Value {
+        let bytes = hex::decode(prepared["bytes"].as_str().unwrap()).unwrap();
+        let approval: Approval = decode(&bytes, 4096).unwrap();
+        let signed = approval.sign(&self.agency.officers[0], network);
+        json!([{ "kid": signed.kid.to_string(), "signature": hex::encode(&signed.signature) }])
+    }
+
+    async fn publish_contact(&self) {
+        let contact = json!({
+            "slot": "intake", "role": "case_intake", "name": "Intake", "areas": [], "channels": [], "languages": ["en"],
+            "hours": [], "time_zone": "Europe/London", "ways": [{ "kind": "email", "value": "x@harbor.example" }],
+            "reconfirm_by": u64::MAX >> 12, "withdrawn": false
+        });
+        self.json(Op::ContactPublish, &[], contact).await;
+        let view = || self.office.view();
+        until("the contact is published", || {
+            !view().state.federation.listing(&self.office.me).unwrap().contacts.is_empty()
+        })
+        .await;
+    }
+}
+
+fn sha(content: &[u8]) -> [u8; 32] {
+    Sha256::digest(content).into()
+}
+
+fn item(name: &str, content: &[u8]) -> EvidenceItem {
+    EvidenceItem {
+        name: name.into(),
+        media_type: "message/rfc822".into(),
+        size: content.len() as u64,
+        blake3: Digest(*blake3::hash(content).as_bytes()),
+        sha256: Digest(sha(content)),
+        description: None,
+        method: CollectionMethod::Spamtrap,
+        original: true,
+    }
+}
+
+fn form(evidence: Vec<EvidenceItem>) -> Value {
+    let form = Form { evidence: Some(evidence), retention_until: Some("2030-01-31".into()), ..sample() };
+    serde_json::to_value(form).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_goes_from_draft_to_decision_and_its_export_holds() {
+    let (harbor, polder, network) = pair().await;
+    harbor.publish_contact().await;
+    let thread = harbor.json(Op::Drafts, &[], Value::Null).await["thread"].as_str().unwrap().to_owned();
+    let t = [("thread", thread.as_str())];
+    let big: Vec<u8> = (0..150_000u32).flat_map(u32::to_le_bytes).collect();
+    let put = harbor.upload(&thread, "big.eml", &hex::encode(&sha(&big)), &big).await.unwrap();
+    harbor.upload(&thread, "empty.eml", &hex::encode(&sha(b"")), b"").await.unwrap();
+    assert_eq!((put["state"].as_str(), put["size"].as_u64()), (Some("here"), Some(600_000)));
+
+    // every fault at once, and nothing is said
+    let wrong = json!({ "to": "polder", "form": form(vec![item("big.eml", &big)]) });
+    let problem = harbor.problem(Op::Submit, &t, wrong).await;
+    assert_eq!((problem.code, problem.faults[0].path.as_str()), (Code::Invalid, "evidence"));
+    assert_eq!(harbor.office.view().state.cases.size(), 0);
+
+    let submit = json!({ "to": "polder", "form": form(vec![item("big.eml", &big), item("empty.eml", b"")]) });
+    let said = harbor.json(Op::Submit, &t, submit.clone()).await;
+    let again = harbor.json(Op::Submit, &t, submit).await;
+    assert_eq!(said, again, "the same submission again is the same referral");
+    until("referral and keys are delivered", || harbor.office.view().state.outbox.size() == 0).await;
+    assert_eq!(
+        harbor.office.view().state.case(&thread.parse().unwrap()).unwrap().asked.len(),
+        2,
+        "and one grant of keys"
+    );
+
+    // the other side reads it, fetches evidence, decides through an officer
+    let list = polder
+        .json(Op::Referrals, &[("stage", "submitted"), ("role", "target"), ("with", "harbor")], Value::Null)
+        .await;
+    assert_eq!(list["items"][0]["subject"].as_str(), sample().subject_line.as_deref());
+    assert!(
+        polder.json(Op::Referrals, &[("role", "requester")], Value::Null).await["items"].as_array().unwrap().is_empty()
+    );
+    let seen = polder.detail(&thread[..8]).await;
+    assert_eq!(seen.evidence.iter().map(|e| e.state.as_str()).collect::<Vec<_>>(), ["granted", "granted"]);
+    let text = serde_json::to_string(&seen).unwrap();
+    let key = polder.office.vault.blob_key(&seen.evidence[0].blob.parse().unwrap()).unwrap();
+    assert!(!text.contains(&hex::encode(&*key)) && !text.contains(&format!("{:?}", &key[..4])), "keys are never shown");
+    let blob = |i: usize| [("thread", thread.as_str()), ("blob", seen.evidence[i].blob.as_str())];
+    assert_eq!(polder.bytes(Op::EvidenceGet, &blob(0)).await.unwrap_err().code, Code::EvidenceNotHere);
+    for i in 0..2 {
+        polder.json(Op::EvidenceFetch, &blob(i), Value::Null).await;
+    }
+    until("evidence is here", || polder.office.view().state.blobs.size() == 2).await;
+    assert_eq!(polder.bytes(Op::EvidenceGet, &blob(0)).await.unwrap(), big);
+    assert_eq!(polder.bytes(Op::EvidenceGet, &blob(1)).await.unwrap(), b"");
+    assert_eq!(harbor.bytes(Op::EvidenceGet, &blob(0)).await.unwrap(), big, "and the own copy opens too");
+
+    let decide = |approvals: Value| {
+        let body = json!({ "items": [{ "item": 0, "decision": "accept" }] });
+        json!({ "kind": "decide", "body": body, "approvals": approvals })
+    };
+    let prepared = polder.json(Op::Prepare, &t, decide(json!([]))).await;
+    assert_eq!(polder.problem(Op::Say, &t, decide(json!([]))).await.code, Code::Approval);
+    let approved = decide(polder.approve(&prepared, &network));
+    polder.json(Op::Say, &t, approved.clone()).await;
+    let stale = polder.problem(Op::Say, &t, approved).await;
+    assert_eq!(stale.code, Code::Approval, "an approval counts once");
+    assert!(stale.hint.unwrap().contains("prepare"));
+    until("the decision is delivered", || polder.office.view().state.outbox.size() == 0).await;
+
+    let told = harbor.detail(&thread).await;
+    assert_eq!((told.row.stage.as_str(), told.decisions["0"].as_str()), ("decided", "accept"));
+    assert_eq!(told.form.unwrap().subject_line, sample().subject_line);
+    let kinds: Vec<(&str, &str)> = told.timeline.iter().map(|s| (s.kind.as_str(), s.delivery.as_str())).collect();
+    assert_eq!(kinds, [("submit", "stored"), ("blob_grant", "stored"), ("decide", "received")]);
+    assert!(told.timeline[0].stored.is_some());
+
+    // the file of the case holds on both sides, and says the same
+    let (ours, theirs) = (harbor.bytes(Op::Export, &t).await.unwrap(), polder.bytes(Op::Export, &t).await.unwrap());
+    let report = Bundle::decode(&ours).unwrap().verify().unwrap();
+    assert_eq!(report, Bundle::decode(&theirs).unwrap().verify().unwrap());
+    let kinds: Vec<Kind> = report.statements.iter().map(|l| l.kind).collect();
+    assert_eq!(kinds, [Kind::Submit, Kind::BlobGrant, Kind::Decide]);
+    assert!(report.statements.iter().all(|l| l.received.is_some()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_that_is_not_the_one_announced_leaves_nothing() {
+    let (harbor, _polder, _) = pair().await;
+    let thread = harbor.json(Op::Drafts, &[], Value::Null).await["thread"].as_str().unwrap().to_owned();
+    let problem = harbor.upload(&thread, "a.eml", &hex::encode(&sha(b"other")), b"content").await.unwrap_err();
+    assert_eq!((problem.code, problem.faults[0].path.as_str()), (Code::Invalid, "sha256"));
+    let problem = harbor.upload(&thread, "a.eml", "beef", b"content").await.unwrap_err();
+    assert_eq!(problem.faults[0].path, "sha256");
+    let nowhere = ThreadId([1; 32]).to_string();
+    let problem = harbor.upload(&nowhere, "a.eml", &hex::encode(&sha(b"x")), b"x").await.unwrap_err();
+    assert_eq!(problem.code, Code::NotFound);
+    assert!(harbor.office.blobs.list().unwrap().is_empty());
+    // the same content twice is one item, sealed once more; the first copy is removed
+    let good = hex::encode(&sha(b"content"));
+    let first = harbor.upload(&thread, "a.eml", &good, b"content").await.unwrap();
+    let second = harbor.upload(&thread, "b.eml", &good, b"content").await.unwrap();
+    assert_ne!(first["blob"], second["blob"]);
+    assert_eq!(harbor.office.blobs.list().unwrap().len(), 1);
+    let items = harbor.desk.draft_evidence(&thread.parse().unwrap()).unwrap();
+    assert_eq!(items.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), ["b.eml"]);
+    let on_disk = std::fs::read(harbor.folder.uploads().join(format!("{thread}.draft"))).unwrap();
+    assert!(!on_disk.windows(5).any(|w| w == b"b.eml"), "names of evidence are content");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_answer_and_refusals_have_their_codes() {
+    let (harbor, polder, _) = pair().await;
+    let nothing: &[(&str, &str)] = &[];
+    for op in [
+        Op::Live,
+        Op::Status,
+        Op::WhoAmI,
+        Op::Tokens,
+        Op::Peers,
+        Op::Members,
+        Op::Charter,
+        Op::Contacts,
+        Op::Application,
+        Op::Applications,
+        Op::Proposals,
+        Op::Motions,
+        Op::Identity,
+        Op::Notices,
+        Op::Referrals,
+    ] {
+        assert!(harbor.json(op, nothing, Value::Null).await.is_object(), "{op:?}");
+    }
+    for op in [Op::Member, Op::Explain, Op::Log] {
+        assert!(harbor.json(op, &[("name", "polder")], Value::Null).await.is_object(), "{op:?}");
+        assert_eq!(harbor.problem(op, &[("name", "nobody")], Value::Null).await.code, Code::NotFound);
+    }
+    let log = harbor.json(Op::Log, &[("name", "polder"), ("log", "pub"), ("limit", "1")], Value::Null).await;
+    assert!(log["items"][0]["says"].as_str().is_some());
+    let page = harbor.json(Op::Members, &[("limit", "1")], Value::Null).await;
+    assert_eq!(page["items"][0]["short_name"], "harbor");
+    let next = page["next"].as_str().unwrap();
+    let page = harbor.json(Op::Members, &[("limit", "1"), ("cursor", next)], Value::Null).await;
+    assert_eq!((&page["items"][0]["short_name"], &page["next"]), (&json!("polder"), &Value::Null));
+    for (op, params, code) in [
+        (Op::Members, &[("limit", "501")][..], Code::Malformed),
+        (Op::Members, &[("limit", "0")], Code::Malformed),
+        (Op::Members, &[("cursor", "zz")], Code::Malformed),
+        (Op::Members, &[("class", "king")], Code::Malformed),
+        (Op::Contacts, &[("channel", "pigeon")], Code::Malformed),
+        (Op::Contacts, &[("open", "perhaps")], Code::Malformed),
+        (Op::Contacts, &[("name", "nobody")], Code::NotFound),
+        (Op::Referrals, &[("stage", "lost")], Code::Malformed),
+        (Op::Referral, &[("thread", "aaaaaaaaaa")], Code::NotFound),
+        (Op::Proposal, &[("id", "aaaaaaaaaa")], Code::NotFound),
+        (Op::Objection, &[("entry", "aaaaaaaaaa")], Code::NotFound),
+        (Op::TokenRevoke, &[("name", "nobody")], Code::NotFound),
+        (Op::Introduce, &[("name", "nobody")], Code::NotFound),
+        (Op::EvidenceGet, &[("thread", "aaaaaaaaaa"), ("blob", "x")], Code::NotFound),
+        (Op::Export, &[("thread", "aaaaaaaaaa")], Code::NotFound),
+    ] {
+        assert_eq!(harbor.problem(op, params, Value::Null).await.code, code, "{op:?} {params:?}");
+    }
+    assert_eq!(harbor.problem(Op::Propose, nothing, json!({ "act": "dance" })).await.code, Code::Malformed);
+    let about_founder = json!({ "act": "object", "target": "polder" });
+    assert_eq!(harbor.problem(Op::Propose, nothing, about_founder).await.code, Code::Invalid);
+    assert_eq!(harbor.problem(Op::IdEntry, nothing, json!({ "entry": "00" })).await.code, Code::Invalid);
+    let mut zone = serde_json::to_value(json!({
+        "display_name": "H", "competence": [], "languages": ["en"], "hours": [], "time_zone": "Mars/Base", "website": null
+    })).unwrap();
+    assert_eq!(harbor.problem(Op::ProfilePublish, nothing, zone.clone()).await.faults[0].path, "time_zone");
+    zone["time_zone"] = "Europe/London".into();
+    harbor.json(Op::ProfilePublish, nothing, zone).await;
+    let known = || polder.office.view().state.federation.listing(&harbor.office.me).unwrap().profile.is_some();
+    until("the profile has spread", known).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_amendment_is_proposed_approved_and_written() {
+    let (harbor, _polder, network) = pair().await;
+    let wanted = json!({ "act": "amend", "window_ms": 5000, "expires_in_ms": 1_000_000, "statement": "longer" });
+    let proposal = harbor.json(Op::Propose, &[], wanted).await;
+    assert!(proposal["words"].as_str().unwrap().contains("window_ms from 1000 to 5000"), "{proposal}");
+    let id = proposal["id"].as_str().unwrap();
+    let waits = harbor.json(Op::Status, &[], Value::Null).await;
+    assert!(waits["todo"].as_array().unwrap().iter().any(|t| t["code"] == "proposal_waits"));
+    let by = harbor.approve(&proposal, &network)[0].clone();
+    let bad = json!({ "kid": by["kid"], "signature": "00".repeat(64) });
+    assert_eq!(harbor.problem(Op::Approve, &[("id", &id[..8])], bad).await.code, Code::Approval);
+    let done = harbor.json(Op::Approve, &[("id", &id[..8])], by).await;
+    assert_eq!((done["have"].as_u64(), done["needed"].as_u64()), (Some(1), Some(1)));
+    let motion = done["entry"].as_str().unwrap().to_owned();
+    until("the motion is known", || harbor.office.view().state.federation.motions().next().is_some()).await;
+    let motions = harbor.json(Op::Motions, &[], Value::Null).await;
+    assert_eq!(
+        (motions["items"][0]["id"].as_str(), motions["items"][0]["state"].as_str()),
+        (Some(&*motion), Some("open"))
+    );
+    assert!(harbor.json(Op::Proposals, &[], Value::Null).await["items"].as_array().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watchers_resume_are_told_of_gaps_and_an_administrator_sees_no_case() {
+    let (harbor, _polder, _) = pair().await;
+    harbor.publish_contact().await;
+    let first = harbor.desk.next_event(0, Role::Admin).await.unwrap();
+    assert_eq!(first.id, 1);
+    let latest = harbor.desk.latest_event();
+    let after_restart = harbor.desk.next_event(latest + 1000, Role::Officer).await.unwrap();
+    assert_eq!(after_restart.id, 1, "a number from before a restart begins anew");
+    let mut last = 0;
+    while last < latest {
+        let next = harbor.desk.next_event(last, Role::Officer).await.unwrap();
+        assert!(next.id > last);
+        last = next.id;
+    }
+    harbor.office.stop();
+    assert!(harbor.desk.next_event(latest + 1, Role::Officer).await.is_none() || harbor.desk.latest_event() > latest);
+}

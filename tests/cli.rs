@@ -1,0 +1,303 @@
+//! The binary, offline: founding a federation and applying to one, from the command line as a person would.
+
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A desk with files on it.
+struct Desk {
+    dir: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Desk { dir: tempfile::tempdir().unwrap() };
+        std::fs::write(desk.path("pass"), "correct horse\n").unwrap();
+        std::fs::write(desk.path("wrong"), "wrong horse\n").unwrap();
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_lapwing"))
+            .args(args)
+            .current_dir(self.dir.path())
+            .env_remove("LAPWING_DATA")
+            .env_remove("CREDENTIALS_DIRECTORY")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// Runs a verb that must succeed; its JSON.
+    fn ok(&self, args: &[&str]) -> Value {
+        let output = self.run(&[args, &["--json"]].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{args:?}: {text}{said}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Runs a verb that must fail with this exit code; its problem.
+    fn refused(&self, args: &[&str], code: i32) -> Value {
+        let output = self.run(&[args, &["--json"]].concat());
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn init(&self, name: &str, category: &str, more: &[&str]) -> Value {
+        let args = ["--data", name, "init", "--short-name", name, "--legal-name", "Authority", "--country", "gb"];
+        let rest = ["--category", category, "--passphrase-file", "pass", "--trial-kdf"];
+        self.ok(&[&args[..], &rest[..], more].concat())
+    }
+
+    /// Two founders and their charter, in `fed.lapwing`.
+    fn found(&self) -> Value {
+        self.init("harbor", "consumer_protection", &["--founder"]);
+        self.init("polder", "data_protection", &["--founder", "--roots", "2", "--threshold", "2", "--officers", "2"]);
+        let toml = "name = \"Two\"\nfounders = [\"harbor-keys/harbor.inception\", \"polder-keys/polder.inception\"]\n\
+                    [params]\nwindow = \"3s\"\ngrace_ms = 2000\n";
+        std::fs::write(self.path("charter.toml"), toml).unwrap();
+        self.ok(&["charter", "new", "charter.toml", "-o", "fed.charter"]);
+        self.ok(&[
+            "charter",
+            "sign",
+            "fed.charter",
+            "--root-key",
+            "harbor-keys/root-1.key",
+            "--passphrase-file",
+            "pass",
+        ]);
+        self.sign_polder();
+        self.ok(&["charter", "join", "fed.charter", "harbor.signature", "polder.signature", "-o", "fed.lapwing"])
+    }
+
+    fn sign_polder(&self) -> Value {
+        let keys = ["--root-key", "polder-keys/root-1.key", "--root-key", "polder-keys/root-2.key"];
+        self.ok(&[&["charter", "sign", "fed.charter", "--passphrase-file", "pass"], &keys[..]].concat())
+    }
+}
+
+fn detail(problem: &Value) -> &str {
+    problem["detail"].as_str().unwrap()
+}
+
+fn bytes_of(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => all.extend(bytes_of(&path)),
+            false => all.push((path.clone(), std::fs::read(&path).unwrap())),
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn founders_make_sign_join_and_install_a_charter_and_others_apply_to_it() {
+    let desk = Desk::new();
+    let joined = desk.found();
+    assert_eq!((joined["signed"].as_bool(), joined["params"]["window_ms"].as_u64()), (Some(true), Some(3000)));
+    let verified = desk.ok(&["charter", "verify", "fed.lapwing"]);
+    assert_eq!(verified["network_id"], joined["network_id"]);
+    assert_eq!(verified["words"].as_str().unwrap().split(' ').count(), 12);
+    for founder in ["harbor", "polder"] {
+        desk.ok(&["--data", founder, "charter", "install", "fed.lapwing"]);
+        desk.ok(&["--data", founder, "charter", "install", "fed.lapwing"]);
+        assert!(desk.path(founder).join("charter.lapwing").exists());
+    }
+    let applied =
+        desk.init("nimbus", "internet_service_provider", &["--charter", "fed.lapwing", "--statement", "hello"]);
+    assert_eq!((applied["founder"].as_bool(), &applied["network_id"]), (Some(false), &joined["network_id"]));
+    let problem = desk.refused(&["--data", "nimbus", "charter", "install", "fed.lapwing"], 2);
+    assert!(detail(&problem).contains("applicant"), "{problem}");
+    desk.ok(&["--data", "nimbus", "config", "check"]);
+}
+
+#[test]
+fn signing_again_makes_the_same_signature() {
+    let desk = Desk::new();
+    desk.found();
+    let first = std::fs::read(desk.path("polder.signature")).unwrap();
+    std::fs::rename(desk.path("polder.signature"), desk.path("polder.old")).unwrap();
+    desk.sign_polder();
+    assert_eq!(std::fs::read(desk.path("polder.signature")).unwrap(), first);
+}
+
+#[test]
+fn init_overwrites_nothing_and_keeps_peoples_keys_out_of_the_nodes_folder() {
+    let desk = Desk::new();
+    desk.init("harbor", "consumer_protection", &["--founder"]);
+    let (data, keys) = (bytes_of(&desk.path("harbor")), bytes_of(&desk.path("harbor-keys")));
+    let args = ["init", "--founder", "--short-name", "harbor", "--legal-name", "A", "--country", "GB", "--category"];
+    let rest = ["consumer_protection", "--insecure-no-passphrase", "--trial-kdf"];
+    let again = |data: &str, more: &[&str]| desk.refused(&[&["--data", data], &args[..], &rest[..], more].concat(), 2);
+    assert!(detail(&again("harbor", &[])).contains("is there already"));
+    assert!(detail(&again("other", &["--keys-out", "harbor-keys"])).contains("is there already"));
+    assert!(detail(&again("other", &["--keys-out", "other/keys"])).contains("must not lie in the data folder"));
+    assert!(!desk.path("other").exists());
+    assert_eq!((bytes_of(&desk.path("harbor")), bytes_of(&desk.path("harbor-keys"))), (data, keys));
+    let names: Vec<String> = bytes_of(&desk.path("harbor/keys"))
+        .iter()
+        .map(|(p, _)| p.file_name().unwrap().to_string_lossy().into())
+        .collect();
+    assert_eq!(names, ["at-rest.key", "feed.key", "node.key"]);
+}
+
+#[test]
+fn a_wrong_passphrase_a_wrong_kind_and_a_wrong_owner_of_a_key_are_refused_in_words() {
+    let desk = Desk::new();
+    desk.found();
+    let sign = |key: &str, pass: &str| {
+        let args =
+            ["charter", "sign", "fed.charter", "--root-key", key, "--passphrase-file", pass, "-o", "x.signature"];
+        desk.refused(&args, 2)["detail"].as_str().unwrap().to_owned()
+    };
+    assert!(sign("harbor-keys/root-1.key", "wrong").contains("does not open"));
+    assert!(sign("harbor-keys/officer-1.key", "pass").contains("kind `officer`"));
+    assert!(sign("harbor-keys/next-root-1.key", "pass").contains("none of the founders"));
+    assert!(sign("polder-keys/root-1.key", "pass").contains("2 must sign"));
+    assert!(sign("nowhere.key", "pass").contains("no key file"));
+    assert!(!desk.path("x.signature").exists());
+    let shown = desk.ok(&["key", "show", "harbor-keys/officer-1.key"]);
+    assert_eq!((shown["kind"].as_str(), shown["encrypted"].as_bool()), (Some("officer"), Some(true)));
+}
+
+#[test]
+fn a_charter_that_was_changed_anywhere_is_refused() {
+    let desk = Desk::new();
+    desk.found();
+    let bytes = std::fs::read(desk.path("fed.lapwing")).unwrap();
+    // a byte in every part of the file: charter, signatures, first entries
+    for at in (0..bytes.len()).step_by(bytes.len() / 24) {
+        let mut bent = bytes.clone();
+        bent[at] ^= 0x01;
+        std::fs::write(desk.path("bent.lapwing"), &bent).unwrap();
+        let problem = desk.refused(&["charter", "verify", "bent.lapwing"], 2);
+        assert!(
+            detail(&problem).contains("bent.lapwing") && detail(&problem).contains("charter"),
+            "byte {at}: {problem}"
+        );
+        assert!(problem["hint"].is_string());
+    }
+    let args = ["--data", "new", "init", "--charter", "bent.lapwing", "--short-name", "new", "--legal-name", "N"];
+    let rest = ["--country", "KE", "--category", "courier", "--insecure-no-passphrase", "--trial-kdf"];
+    desk.refused(&[&args[..], &rest[..]].concat(), 2);
+    assert!(!desk.path("new").exists());
+    let missing = desk.refused(&["charter", "join", "fed.charter", "harbor.signature", "-o", "half.lapwing"], 2);
+    assert!(detail(&missing).contains("polder has not signed"), "{missing}");
+    assert!(!desk.path("half.lapwing").exists());
+}
+
+#[test]
+fn a_founder_does_not_sign_for_an_inception_that_is_not_its_own() {
+    let desk = Desk::new();
+    desk.found();
+    // another folder of the same name: the inception beside the root key is another one than in the charter
+    std::fs::create_dir(desk.path("elsewhere")).unwrap();
+    std::fs::copy(desk.path("harbor-keys/root-1.key"), desk.path("elsewhere/root-1.key")).unwrap();
+    std::fs::copy(desk.path("polder-keys/polder.inception"), desk.path("elsewhere/harbor.inception")).unwrap();
+    let args = ["charter", "sign", "fed.charter", "--root-key", "elsewhere/root-1.key", "--passphrase-file", "pass"];
+    let problem = desk.refused(&[&args[..], &["-o", "x.signature"]].concat(), 2);
+    assert!(detail(&problem).contains("its own inception has the id"), "{problem}");
+}
+
+#[test]
+fn a_configuration_is_told_all_its_faults_at_once_with_exit_code_3() {
+    let desk = Desk::new();
+    desk.init(
+        "harbor",
+        "consumer_protection",
+        &["--founder", "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"],
+    );
+    let shown = desk.ok(&["--data", "harbor", "config", "show"]);
+    assert_eq!(shown["node"]["listen"][0], "/ip4/127.0.0.1/tcp/0");
+    std::fs::write(desk.path("harbor/config.toml"), "[node]\nlisen = 1\n[api]\nlisten = \"0.0.0.0:1\"\n").unwrap();
+    let problem = desk.refused(&["--data", "harbor", "config", "check"], 3);
+    let paths: Vec<&str> = problem["faults"].as_array().unwrap().iter().map(|f| f["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["api.listen", "node.lisen"]);
+    desk.refused(&["--data", "nowhere", "config", "check"], 3);
+}
+
+#[test]
+fn without_a_node_the_answer_says_so_with_exit_code_4() {
+    let desk = Desk::new();
+    for verb in [&["status"][..], &["member", "list"], &["vote", "object", "x", "--officer-key", "k"], &["stop"]] {
+        let problem = desk.refused(verb, 4);
+        assert_eq!(problem["code"], "unreachable");
+        assert!(problem["hint"].as_str().unwrap().contains("lapwing run"));
+    }
+    let output = desk.run(&["status"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.stdout.is_empty() && said.starts_with("error[unreachable]: ") && said.contains("\nhint: "),
+        "{said}"
+    );
+}
+
+#[test]
+fn samples_become_a_draft_whose_faults_are_listed_and_whose_evidence_is_held_to_its_hashes() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("samples")).unwrap();
+    let mail = "Received: from bad.example (bad.example [192.0.2.7]) by mx.home.example; 2 Jan 2026 10:00:00 +0000\r\n\
+                From: Bank <office@spam.example>\r\nTo: me@home.example\r\nSubject: \u{1b}[2Jurgent\r\n\
+                Date: Fri, 2 Jan 2026 10:00:00 +0000\r\nMessage-ID: <1@spam.example>\r\n\r\n\
+                Log in at https://login.example/now\r\n";
+    std::fs::write(desk.path("samples/one.eml"), mail).unwrap();
+    let found = desk.ok(&["evidence", "analyse", "samples"]);
+    assert_eq!(found["summary"]["messages"], 1, "{found}");
+    desk.ok(&["refer", "new", "--from", "samples", "--to", "polder", "-o", "draft"]);
+    assert_eq!(std::fs::read_to_string(desk.path("draft/evidence/one.eml")).unwrap(), mail);
+    let check = || {
+        let problem = desk.refused(&["refer", "check", "draft/referral.toml"], 2);
+        let faults = problem["faults"].as_array().unwrap().clone();
+        faults.iter().map(|f| f["path"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let paths = check();
+    assert!(
+        ["kind", "narrative", "assistance", "declarations.accuracy"].iter().all(|p| paths.contains(&(*p).to_owned()))
+    );
+    assert!(!paths.iter().any(|p| p.starts_with("evidence") || p == "channel"), "{paths:?}");
+    std::fs::write(desk.path("draft/evidence/one.eml"), "changed").unwrap();
+    assert!(check().contains(&"evidence.0.sha256".to_owned()));
+    desk.refused(&["refer", "new", "--from", "samples", "--to", "polder", "-o", "draft"], 2);
+}
+
+#[test]
+fn what_is_no_bundle_does_not_verify() {
+    let desk = Desk::new();
+    std::fs::write(desk.path("x.bundle"), b"no bundle").unwrap();
+    let problem = desk.refused(&["verify", "x.bundle"], 2);
+    assert!(detail(&problem).contains("does NOT hold"), "{problem}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let desk = Desk::new();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lapwing"))
+        .args(["config", "show", "--example"])
+        .current_dir(desk.dir.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn templates_are_printed_as_they_are() {
+    let desk = Desk::new();
+    for verb in [&["charter", "template"][..], &["profile", "template"], &["contact", "template"]] {
+        let output = desk.run(verb);
+        assert!(output.status.success() && output.stdout.starts_with(b"# "), "{verb:?}");
+    }
+}
