@@ -720,6 +720,7 @@ impl Engine {
             Command::Introduce(pid) => self.introduce(pid, now, step),
             Command::Propose(ask) => self.propose(ask, now, step),
             Command::Approve { proposal, by } => self.approve(proposal, by, now, step),
+            Command::DropProposal(id) => self.drop_proposal(id, now, step),
             Command::IdEntry(entry) => self.id_entry(*entry, now, step),
             Command::Say(saying) => self.say(*saying, now, step),
             Command::AssertCurrent => {

@@ -149,6 +149,16 @@ impl Engine {
         Ok(Answer::Approved(Some(entry)))
     }
 
+    /// Takes back a proposal that not enough officers have approved. Its counter is free again.
+    pub(crate) fn drop_proposal(&mut self, id: Digest, now: u64, step: &mut Step) -> Result<Answer, Refused> {
+        if self.state.proposals.get(&id).is_none() {
+            return Err(Refused::Unknown("no such proposal waits".into()));
+        }
+        self.conclude(id, None, now, step);
+        step.effects.push(Effect::Event(Event::Proposal(id)));
+        Ok(Answer::Done)
+    }
+
     fn conclude(&mut self, proposal: Digest, entry: Option<EntryId>, now: u64, step: &mut Step) {
         self.commit(Fact::Concluded(Concluded { at: now, proposal, entry }), step);
     }

@@ -137,6 +137,8 @@ pub enum Command {
         /// The signature.
         by: Detached,
     },
+    /// Drop a proposal that waits.
+    DropProposal(Digest),
     /// Take an entry of our own log 0, signed with the root keys elsewhere.
     IdEntry(Box<Entry>),
     /// Say something in a case.

@@ -68,6 +68,9 @@ pub struct Link {
     clock_offset: Option<i64>,
 }
 
+/// What a request to a peer comes to.
+type Answered = Result<Vec<u8>, String>;
+
 /// The connections of one node.
 pub struct Links {
     office: Arc<Office>,
@@ -75,7 +78,7 @@ pub struct Links {
     me: Peer,
     handle: Mutex<Handle>,
     links: Mutex<BTreeMap<Peer, Link>>,
-    requests: Mutex<BTreeMap<u64, oneshot::Sender<Result<Vec<u8>, String>>>>,
+    requests: Mutex<BTreeMap<u64, oneshot::Sender<Answered>>>,
     next_request: AtomicU64,
     next_bootstrap: AtomicU64,
     listening: Mutex<Vec<String>>,
@@ -164,7 +167,7 @@ impl Links {
     }
 
     /// Asks a peer and waits for its answer.
-    pub async fn request(&self, peer: Peer, protocol: Protocol, bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+    pub async fn request(&self, peer: Peer, protocol: Protocol, bytes: Vec<u8>) -> Answered {
         let id = self.next_request.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         lock(&self.requests).insert(id, sender);

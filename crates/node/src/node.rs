@@ -87,6 +87,9 @@ pub enum NodeError {
     /// Evidence.
     #[error(transparent)]
     Blobs(#[from] lapwing_store::blobs::BlobError),
+    /// The keyring, written to.
+    #[error(transparent)]
+    Vault(#[from] crate::vault::VaultError),
     /// Tokens.
     #[error(transparent)]
     Tokens(#[from] TokenError),
@@ -260,7 +263,7 @@ impl Node {
             me,
             network,
             settings: settings.clone(),
-            vault: Vault::new(me, network, keys.feed.clone(), keyring),
+            vault: Vault::new(me, network, keys.feed.clone(), keyring)?,
             book: Book { journal: journal.reader(), index },
             blobs,
             view: View::of(&engine, None),

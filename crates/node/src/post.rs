@@ -52,7 +52,8 @@ pub fn own_signed(office: &Office, thread: &ThreadId, id: &MsgId) -> Result<Sign
         return Ok(signed);
     }
     let (stmt, approvals) = read_locked_form(&plain)?;
-    Ok(office.vault.sign_statement(&stmt, approvals))
+    let keys = view.state.my_id().keys(stmt.epoch).ok_or(PostError::Missing)?;
+    Ok(office.vault.sign_statement(&stmt, approvals, &keys.feed)?)
 }
 
 /// A statement of the other side, as it was signed.

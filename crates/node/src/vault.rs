@@ -12,7 +12,7 @@ use lapwing_record::entry::{Entry, EntryError, Header};
 use lapwing_record::id::{Digest, EntryId, HashOf, Kid, MsgId, NetworkId, Pid, ThreadId};
 use lapwing_record::locked;
 use lapwing_record::seal::{self, SealError, Sealed, Suite};
-use lapwing_record::sign::{Context, PublicKey, SecretKey, Sign1};
+use lapwing_record::sign::{Context, Detached, PublicKey, SecretKey, Sign1};
 use lapwing_record::statement::{Nack, Receipt, SignedStmt, Stmt};
 use lapwing_store::keyring::{Keyring, PutError};
 use std::sync::{Mutex, PoisonError};
@@ -30,6 +30,9 @@ pub enum VaultError {
     /// The operating system gave no randomness.
     #[error("no randomness: {0}")]
     Random(getrandom::Error),
+    /// The feed key of an older epoch is gone.
+    #[error("the feed key {} of an older epoch is not on this node", .0.short())]
+    NoFeed(Kid),
     /// The key of this case is gone.
     #[error("the key of case {} is not on this node (any more)", .0.short())]
     NoCaseKey(ThreadId),
@@ -57,9 +60,15 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// With the feed key and the keyring.
-    pub fn new(me: Pid, network: NetworkId, feed: SecretKey, keyring: Keyring) -> Self {
-        Vault { me, network, feed, keyring: Mutex::new(keyring) }
+    /// With the feed key and the keyring. The feed key is kept in the keyring too: what was said in an older epoch is
+    /// signed with that epoch's key whenever it must be shown again.
+    pub fn new(me: Pid, network: NetworkId, feed: SecretKey, keyring: Keyring) -> Result<Self, VaultError> {
+        let vault = Vault { me, network, feed, keyring: Mutex::new(keyring) };
+        let kid = vault.feed.public().kid();
+        if vault.secret("feed/", &kid.0).is_none() {
+            vault.keep("feed/", &kid.0, vault.feed.seed())?;
+        }
+        Ok(vault)
     }
 
     /// The feed key's public half.
@@ -159,9 +168,15 @@ impl Vault {
         Entry::new(vec![header.sign(&self.feed, &self.network)], Some(body))
     }
 
-    /// Signs a statement. The same statement always gives the same bytes.
-    pub fn sign_statement(&self, stmt: &Stmt, approvals: Option<Vec<lapwing_record::sign::Detached>>) -> SignedStmt {
-        SignedStmt::sign(stmt, &self.feed, approvals)
+    /// Signs a statement with the feed key of its epoch. The same statement always gives the same bytes.
+    pub fn sign_statement(
+        &self,
+        stmt: &Stmt,
+        approvals: Option<Vec<Detached>>,
+        feed: &PublicKey,
+    ) -> Result<SignedStmt, VaultError> {
+        let seed = self.secret("feed/", &feed.kid().0).ok_or(VaultError::NoFeed(feed.kid()))?;
+        Ok(SignedStmt::sign(stmt, &SecretKey::from_seed(*seed), approvals))
     }
 
     /// Signs a receipt.

@@ -111,7 +111,7 @@ impl Ctx {
 #[derive(Debug, Subcommand)]
 enum Verb {
     // setting up
-    Init(init::Init),
+    Init(Box<init::Init>),
     #[command(subcommand)]
     Charter(charter::Charter),
     #[command(subcommand)]

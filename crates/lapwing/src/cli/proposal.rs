@@ -10,6 +10,7 @@ use super::when;
 use clap::{Args, Subcommand};
 use lapwing_api::ops::Op;
 use lapwing_api::types::{MotionView, ProposalView, Propose};
+use lapwing_record::id::Pid;
 use serde_json::{Value, json};
 use std::time::Duration;
 

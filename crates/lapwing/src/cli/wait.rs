@@ -2,16 +2,19 @@
 
 use lapwing_api::problem::Problem;
 use std::io::Write;
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 /// From now on Ctrl-C ends the process with `parting` instead of in the middle of a line.
 pub fn until_interrupted(parting: &'static str) {
-    use std::sync::Once;
     static ONCE: Once = Once::new();
+    static PARTING: Mutex<&str> = Mutex::new("");
+    *PARTING.lock().unwrap_or_else(PoisonError::into_inner) = parting;
     ONCE.call_once(|| {
-        std::thread::spawn(move || {
+        std::thread::spawn(|| {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
             if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+                let parting = *PARTING.lock().unwrap_or_else(PoisonError::into_inner);
                 let _ = writeln!(std::io::stderr(), "\n{parting}");
                 std::process::exit(130);
             }

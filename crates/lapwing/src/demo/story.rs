@@ -464,7 +464,7 @@ impl Story<'_> {
             },
         )?;
         self.make(
-            &format!("and decides: accepted"),
+            "and decides: accepted",
             || Ok(self.case(to, thread)?.row.stage == "decided"),
             || {
                 self.stage
@@ -477,7 +477,9 @@ impl Story<'_> {
             Ok(())
         })?;
         self.teller.held(&format!("{from} sees it decided"));
-        self.export(from, thread)
+        self.export(from, thread)?;
+        self.teller.held(&format!("{from}: the case as one file; `lapwing verify` checks it offline: every signature and receipt holds"));
+        Ok(())
     }
 
     /// Exports a case and verifies the bundle offline, with the binary alone.

@@ -106,7 +106,7 @@ fn start(agency: &TestAgency, file: &CharterFile) -> (TestNode, Arc<Copying>, mp
         me: agency.pid(),
         network,
         settings: Settings::default(),
-        vault: Vault::new(agency.pid(), network, agency.feed.clone(), keyring),
+        vault: Vault::new(agency.pid(), network, agency.feed.clone(), keyring).unwrap(),
         book: Book { journal: journal.reader(), index: Index::open(&folder.index(), 1 << 20).unwrap() },
         blobs: BlobStore::open(disk, &folder.blobs()).unwrap(),
         view: View::of(&engine, None),

@@ -348,8 +348,10 @@ fn entries(bad: &mut Bad<'_>) {
     let nothing: (Vec<Sign1>, Option<Bytes>) = (vec![], whole.map(Bytes::from));
     bad.entry("entry: without a signature", encode(&nothing), "at least one");
     let sign1 = header.sign(&h.feed, network);
-    let twice = (vec![sign1.clone(), sign1.clone()], whole.map(Bytes::from));
-    bad.entry("entry: two signatures in log 1", encode(&twice), "only log 0 carries several");
+    let two = (signed_by(&header, &[&h.feed, &h.root], network), whole.map(Bytes::from));
+    let signers = [h.feed.public(), h.root.public()].map(|k| hex(k.bytes()));
+    let both = json!({ "network": hex(network.0), "signers": signers, "threshold": 1 });
+    bad.add("entry: two signatures in log 1", "entry", encode(&two), "only log 0 carries several", both);
     let again = encode(&Header { clock: 77, ..header.clone() });
     let resigned = Sign1 { payload: Bytes(again), ..sign1.clone() };
     bad.entry(
@@ -878,6 +880,8 @@ fn forms(bad: &mut Bad<'_>) {
         ("without a narrative", Form { narrative: None, ..sample() }, "required"),
         ("a subject line of 161 characters", Form { subject_line: Some("x".repeat(161)), ..sample() }, "at most 160"),
         ("a day that is none", Form { retention_until: Some("2027-02-30".into()), ..sample() }, "February has 28"),
+        ("a month with a sign", Form { retention_until: Some("2028-+1-31".into()), ..sample() }, "digits only"),
+        ("a time of no digits", Form { created_at: Some("2026-11-01T!!!!!!!!Z".into()), ..sample() }, "RFC 3339"),
         ("a band above its top", Form { harm: harm(Some(4), Basis::CountedComplaints), ..sample() }, "0 to 3"),
         ("a band on no basis", Form { harm: harm(Some(1), Basis::Unknown), ..sample() }, "unknown is unknown"),
         ("without assistance", Form { assistance: Some(vec![]), ..sample() }, "at least one item"),
