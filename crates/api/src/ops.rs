@@ -120,10 +120,12 @@ pub struct Row {
     pub body: Body,
     /// What it does, in a sentence.
     pub summary: &'static str,
+    /// The parameters that its query may have. Others are refused: a filter that is misspelt must not find everything.
+    pub query: &'static [&'static str],
 }
 
 macro_rules! ops {
-    ($($op:ident $method:ident $path:literal $access:ident $body:ident $summary:literal;)+) => {
+    ($($op:ident $method:ident $path:literal $access:ident $body:ident $summary:literal $(? $($query:ident)+)?;)+) => {
         /// An operation.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Op { $(#[doc = $summary] $op),+ }
@@ -137,6 +139,7 @@ macro_rules! ops {
             access: Access::$access,
             body: Body::$body,
             summary: $summary,
+            query: &[$($(stringify!($query)),+)?],
         }),+];
 
         impl Op {
@@ -159,13 +162,16 @@ ops! {
     Shutdown Post "/shutdown" Admin Json "Stops the node gracefully.";
     AssertCurrent Post "/assert-current" Admin Json "Asserts that this node holds its own latest entries, although no peer confirmed it.";
 
-    Members Get "/members" Any Json "Participants and applicants with their standing. Filters: class, country, standing.";
+    Members Get "/members" Any Json "Participants and applicants with their standing. Filters: class, country, standing."
+        ? class country standing limit cursor;
     Member Get "/members/{name}" Any Json "One participant: inception, profile, points of contact, standing.";
     Explain Get "/members/{name}/explain" Any Json "Why it stands where it stands, with the entries that decide it.";
     Charter Get "/charter" Any Json "The charter, and the Params in force with the amendments that changed them.";
-    Log Get "/members/{name}/log" Any Json "Entries of one participant's logs, oldest first. Filters: log, after.";
+    Log Get "/members/{name}/log" Any Json "Entries of one participant's logs, oldest first. Filters: log, after."
+        ? log after limit cursor;
 
-    Contacts Get "/contacts" Any Json "Points of contact. Filters: country, area, channel, measure, language, role, open, name, stale.";
+    Contacts Get "/contacts" Any Json "Points of contact. Filters: country, area, channel, measure, language, role, open, name, stale."
+        ? country area channel measure language role open name stale limit cursor;
     ContactPublish Post "/contacts" Clerk Json "Publishes a point of contact; the same slot supersedes.";
     ProfilePublish Post "/profile" Clerk Json "Publishes this participant's profile.";
 
@@ -176,6 +182,7 @@ ops! {
     Propose Post "/proposals" Clerk Json "Proposes a consent, objection, withdrawal or amendment; answers with the exact bytes to approve.";
     Proposal Get "/proposals/{id}" Any Json "One proposal, with the exact bytes, their digest and plain words.";
     Approve Post "/proposals/{id}/approvals" Clerk Json "Adds an officer's signature; at m the entry is written.";
+    DropProposal Post "/proposals/{id}/drop" Clerk Json "Drops a proposal that waits: nothing is said, and its number is free again.";
     Motions Get "/motions" Any Json "Amendments and what became of them.";
     Objection Get "/objections/{entry}" Any Json "An objection: who has signed for holding it, and whether it is secured.";
     IdEntry Post "/identity/entries" Admin Json "Takes an entry of this participant's log 0, signed with the root keys elsewhere.";
@@ -184,9 +191,11 @@ ops! {
 
     ReferralCheck Post "/referrals/check" Cases Json "Checks a pro forma: every fault at once, by field path; its harm score.";
     Drafts Post "/referrals/drafts" Officer Json "Opens a draft: a thread to put evidence into.";
-    EvidencePut Put "/referrals/{thread}/evidence" Officer Upload "Uploads an item of evidence into a draft (query: name, media_type, sha256).";
+    EvidencePut Put "/referrals/{thread}/evidence" Officer Upload "Uploads an item of evidence into a draft (query: name, media_type, sha256)."
+        ? name media_type sha256;
     Submit Post "/referrals/{thread}/submit" Officer Json "Submits a referral: durable before the answer.";
-    Referrals Get "/referrals" Cases Json "Referrals. Filters: stage, with, role, stuck; in order of last change.";
+    Referrals Get "/referrals" Cases Json "Referrals. Filters: stage, with, role, stuck; in order of last change."
+        ? stage with role stuck limit cursor;
     Referral Get "/referrals/{thread}" Cases Json "One referral: pro forma, timeline, decisions, evidence, delivery.";
     Prepare Post "/referrals/{thread}/prepare" Cases Json "The exact bytes that an officer approves for an acknowledgement or decision.";
     Say Post "/referrals/{thread}/statements" Officer Json "Acknowledges, asks, supplements, decides, withdraws, closes.";
@@ -194,7 +203,8 @@ ops! {
     EvidenceGet Get "/referrals/{thread}/evidence/{blob}" Cases Download "The content of an item of evidence that is here.";
     Export Get "/referrals/{thread}/export" Cases Download "The case as one bundle that `lapwing verify` checks offline.";
 
-    Events Get "/events" Any Events "Server-sent events: standing, directory, case, application, proposal, contested.";
+    Events Get "/events" Any Events "Server-sent events: standing, directory, case, application, proposal, contested."
+        ? after;
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ impl Audience {
 }
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $code:literal $name:ident $status:literal $audience:ident $title:literal;)+) => {
+    ($($code:literal $name:ident $status:literal $audience:ident $title:literal $remedy:literal;)+) => {
         /// What went wrong. The codes are stable: the same in API, log, metrics and documents.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code { $(#[doc = $title] $name),+ }
@@ -45,36 +45,63 @@ macro_rules! codes {
             pub const fn audience(self) -> Audience { match self { $(Code::$name => Audience::$audience),+ } }
             /// In words.
             pub const fn title(self) -> &'static str { match self { $(Code::$name => $title),+ } }
+            /// What to do about it, where nothing more particular is known.
+            pub const fn remedy(self) -> &'static str { match self { $(Code::$name => $remedy),+ } }
         }
     };
 }
 
 codes! {
-    "malformed" Malformed 400 User "The request is malformed.";
-    "unauthenticated" Unauthenticated 401 User "No valid token was given.";
-    "forbidden" Forbidden 403 User "This token's role may not do that.";
-    "bad_host" BadHost 403 User "The request was not made to this node's own address.";
-    "not_found" NotFound 404 User "There is no such thing here.";
-    "no_route" NoRoute 404 User "The API has no such path.";
-    "bad_method" BadMethod 405 User "The path does not take this method.";
-    "ambiguous" Ambiguous 409 User "The name stands for more than one participant.";
-    "conflict" Conflict 409 User "The state of things does not allow it.";
-    "standing" Standing 409 User "Somebody's standing forbids it.";
-    "too_large" TooLarge 413 User "The request is too large.";
-    "bad_media_type" BadMediaType 415 User "The body must be JSON.";
-    "invalid" Invalid 422 User "The content has faults.";
-    "approval" Approval 422 User "The approval does not hold.";
-    "evidence_not_here" EvidenceNotHere 409 User "The item of evidence is not here yet.";
-    "content_gone" ContentGone 410 User "The content can no longer be read on this node.";
-    "too_many_requests" TooManyRequests 429 Unavailable "Too many requests.";
-    "head_unchecked" HeadUnchecked 503 Unavailable "The node may not sign yet.";
-    "unconfirmed" Unconfirmed 503 Unavailable "The node's state is not confirmed by other agencies yet.";
-    "timeout" Timeout 503 Unavailable "It took too long; what was asked may still be done.";
-    "stopping" Stopping 503 Unavailable "The node is stopping.";
-    "unreachable" Unreachable 503 Unavailable "The node cannot be reached.";
-    "disk_full" DiskFull 507 Unavailable "The node's disk is full.";
-    "config" Config 500 Config "The node's configuration has faults.";
-    "internal" Internal 500 Internal "The node failed.";
+    "malformed" Malformed 400 User "The request is malformed."
+        "Mend what is named and send it again. `lapwing VERB --help` shows what a verb takes.";
+    "unauthenticated" Unauthenticated 401 User "No valid token was given."
+        "Send `authorization: Bearer TOKEN`; `lapwing token new` makes a token.";
+    "forbidden" Forbidden 403 User "This token's role may not do that."
+        "Use a token with another role; `lapwing whoami` lists what a token may do.";
+    "bad_host" BadHost 403 User "The request was not made to this node's own address."
+        "Use the node's loopback address (`127.0.0.1:PORT`). A name that a proxy passes on must stand in `[api] hosts`.";
+    "not_found" NotFound 404 User "There is no such thing here."
+        "Look for it with the verb or path that lists such things; an id needs 8 characters or more.";
+    "no_route" NoRoute 404 User "The API has no such path."
+        "Every path begins with /api/v1.";
+    "bad_method" BadMethod 405 User "The path does not take this method."
+        "The header `allow` of the answer says which methods the path takes.";
+    "ambiguous" Ambiguous 409 User "The name stands for more than one participant."
+        "Give more characters of the id.";
+    "conflict" Conflict 409 User "The state of things does not allow it."
+        "Look at how things stand now (`lapwing status` says what waits), and whether it is still needed.";
+    "standing" Standing 409 User "Somebody's standing forbids it."
+        "`lapwing member explain NAME` says why somebody stands where it stands.";
+    "too_large" TooLarge 413 User "The request is too large."
+        "Send less at a time.";
+    "bad_media_type" BadMediaType 415 User "The body must be JSON."
+        "Send it with the header `content-type: application/json`.";
+    "invalid" Invalid 422 User "The content has faults."
+        "Mend what is named and try again.";
+    "approval" Approval 422 User "The approval does not hold."
+        "Officers sign exactly what the node proposes; `lapwing officer list` shows whose keys count.";
+    "evidence_not_here" EvidenceNotHere 409 User "The item of evidence is not here yet."
+        "`lapwing case evidence fetch` starts or resumes its transfer.";
+    "content_gone" ContentGone 410 User "The content can no longer be read on this node."
+        "Ask the other side for it again.";
+    "too_many_requests" TooManyRequests 429 Unavailable "Too many requests."
+        "Try again shortly.";
+    "head_unchecked" HeadUnchecked 503 Unavailable "The node may not sign yet."
+        "Wait until a peer is connected (`lapwing peers`).";
+    "unconfirmed" Unconfirmed 503 Unavailable "The node's state is not confirmed by other agencies yet."
+        "Other agencies' checkpoints confirm it, usually within seconds of being connected.";
+    "timeout" Timeout 503 Unavailable "It took too long; what was asked may still be done."
+        "See whether it was done before it is tried again.";
+    "stopping" Stopping 503 Unavailable "The node is stopping."
+        "Start the node and try again.";
+    "unreachable" Unreachable 503 Unavailable "The node cannot be reached."
+        "Is it running? `lapwing run` starts it; `--data DIR` or `--api ADDR` tell which node is meant.";
+    "disk_full" DiskFull 507 Unavailable "The node's disk is full."
+        "Free some room on the data disk.";
+    "config" Config 500 Config "The node's configuration has faults."
+        "`lapwing config check` names every fault of the configuration.";
+    "internal" Internal 500 Internal "The node failed."
+        "The node's log says more.";
 }
 
 impl Code {
@@ -118,7 +145,7 @@ pub struct Problem {
     pub status: u16,
     /// What happened here.
     pub detail: String,
-    /// What to do about it.
+    /// What to do about it: always there in what this program makes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// Every fault at once, where the content has several.
@@ -127,14 +154,14 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem.
+    /// A problem, with its code's remedy as the hint.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Problem {
             code,
             title: code.title().into(),
             status: code.status(),
             detail: detail.into(),
-            hint: None,
+            hint: Some(code.remedy().into()),
             faults: Vec::new(),
         }
     }

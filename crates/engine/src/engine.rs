@@ -18,7 +18,7 @@ use crate::fact::{self, Fact, Notice, NoticeKind};
 use crate::federation::{Changes, Federation};
 use crate::line::Line;
 use crate::membership::{Item, Standing, Target, Word};
-use crate::step::{Answer, Command, Effect, Event, Input, Refused, Step};
+use crate::step::{Answer, Command, Effect, Event, Input, Refused, ReplyTo, Step};
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::charter::{CharterFile, DAY_MS};
 use lapwing_record::entry::{Draft, Entry, EntryType, LogKind};
@@ -137,6 +137,8 @@ pub struct Engine {
     pub(crate) connected: BTreeSet<Pid>,
     pub(crate) in_flight: BTreeSet<MsgId>,
     pub(crate) notified_at: BTreeMap<Digest, u64>,
+    /// Callers that get their answer when the entry that they caused is signed and placed: what they read next shows it.
+    awaiting: BTreeMap<EntryId, (ReplyTo, Answer)>,
     /// After a restore: peers whose cases with us were compared.
     pub(crate) level_with: Option<BTreeSet<Pid>>,
 }
@@ -379,6 +381,7 @@ impl Engine {
             connected: BTreeSet::new(),
             in_flight: BTreeSet::new(),
             notified_at: BTreeMap::new(),
+            awaiting: BTreeMap::new(),
             level_with: None,
         }
     }
@@ -392,6 +395,7 @@ impl Engine {
     pub fn put_back(&mut self, journaled: Engine) {
         self.state = journaled.state;
         self.in_flight.clear();
+        self.awaiting.clear();
     }
 
     /// The state, to be published after a commit.
@@ -441,7 +445,7 @@ impl Engine {
             }
             Input::Local { command, reply } => {
                 let answer = self.command(*command, now, &mut step);
-                step.effects.push(Effect::Reply(reply, answer));
+                self.answer(reply, answer, &mut step);
             }
             Input::Heard { stmt, locked, reply } => self.hear(&stmt, locked, reply, now, &mut step),
             Input::Returned { stmt, locked } => self.recover(&stmt, locked, now, &mut step),
@@ -523,9 +527,22 @@ impl Engine {
         placed
     }
 
+    fn answer(&mut self, reply: ReplyTo, answer: Result<Answer, Refused>, step: &mut Step) {
+        let reserved = |id: &EntryId| self.state.reserved.iter().any(|r| r.header.id() == *id);
+        match answer {
+            Ok(answer @ (Answer::Entry(id) | Answer::Approved(Some(id)))) if reserved(&id) => {
+                self.awaiting.insert(id, (reply, answer));
+            }
+            other => step.effects.push(Effect::Reply(reply, other)),
+        }
+    }
+
     fn take_own(&mut self, entry: Entry, now: u64, step: &mut Step) {
         let objects = matches!(entry.header().entry_type(), Some(EntryType::Stances));
         let placed = self.take_entry(entry.clone(), now, step);
+        if let Some((reply, answer)) = self.awaiting.remove(&entry.id()) {
+            step.effects.push(Effect::Reply(reply, Ok(answer)));
+        }
         if placed == Placed::New && objects && self.holds_objection(&entry.id()) {
             step.effects.push(Effect::Push(Box::new(entry)));
         }
