@@ -56,9 +56,9 @@ fn a_kill_in_the_middle_refetches_one_piece_at_most_and_memory_stays_flat() {
     let sum = sha256(Noise { at: 0 });
     let client = || town.client("harbour", Op::EvidencePut).unwrap();
     let draft: Draft = client().call(Op::Drafts, &[], &[], &json!({})).unwrap();
-    let query = [("name", "dump.bin".to_owned()), ("media_type", "application/octet-stream".into()), ("sha256", sum.clone())];
-    let item: EvidenceView =
-        client().upload(Op::EvidencePut, &[&draft.thread], &query, Noise { at: 0 }, SIZE).unwrap();
+    let query =
+        [("name", "dump.bin".to_owned()), ("media_type", "application/octet-stream".into()), ("sha256", sum.clone())];
+    let item: EvidenceView = client().upload(Op::EvidencePut, &[&draft.thread], &query, Noise { at: 0 }, SIZE).unwrap();
     let after_upload = from.resident_kib();
     assert!(after_upload < 200 * 1024, "the sender holds {after_upload} KiB after an upload of 64 MiB");
 
@@ -78,21 +78,31 @@ fn a_kill_in_the_middle_refetches_one_piece_at_most_and_memory_stays_flat() {
     let submit = json!({ "to": "polder", "form": form });
     let said: Said = client().call(Op::Submit, &[&draft.thread], &[], &submit).unwrap();
 
-    let case = || -> Option<ReferralDetail> { town.client("polder", Op::Referral)?.read(Op::Referral, &[&said.thread], &[]).ok() };
+    let case = || -> Option<ReferralDetail> {
+        town.client("polder", Op::Referral)?.read(Op::Referral, &[&said.thread], &[]).ok()
+    };
     until("the keys are granted", 60, || case()?.evidence.first().filter(|e| e.state == "granted").cloned());
     let fetch = || -> Option<serde_json::Value> {
-        town.client("polder", Op::EvidenceFetch)?.call(Op::EvidenceFetch, &[&said.thread, &item.blob], &[], &json!({})).ok()
+        town.client("polder", Op::EvidenceFetch)?
+            .call(Op::EvidenceFetch, &[&said.thread, &item.blob], &[], &json!({}))
+            .ok()
     };
     until("the transfer begins", 30, fetch);
     // killed when about half of it is here
-    let half = until("half of it", 60, || case()?.evidence.first().map(|e| (e.have, e.fetched)).filter(|(have, _)| *have > SIZE / 4));
+    let half = until("half of it", 60, || {
+        case()?.evidence.first().map(|e| (e.have, e.fetched)).filter(|(have, _)| *have > SIZE / 4)
+    });
     to.kill();
     let to = town.start("polder", &boot);
     let done = until("all of it", 120, || case()?.evidence.first().filter(|e| e.state == "here").cloned());
     // this process fetched what the killed one had not made durable: `half` is what was seen at the latest look before
     assert!(done.fetched <= done.of - half.0 + MIB, "{} fetched again, {} were here", done.fetched, half.0);
     assert!(done.fetched > 0 || half.0 + 2 * MIB > done.of, "the kill came too late to show anything");
-    let (content, len) = town.client("polder", Op::EvidenceGet).unwrap().download(Op::EvidenceGet, &[&said.thread, &item.blob], &[]).unwrap();
+    let (content, len) = town
+        .client("polder", Op::EvidenceGet)
+        .unwrap()
+        .download(Op::EvidenceGet, &[&said.thread, &item.blob], &[])
+        .unwrap();
     assert_eq!(len, Some(SIZE));
     assert_eq!(sha256(content), sum, "byte for byte what was sent");
     for (name, node) in [("sender", &from), ("receiver", &to)] {

@@ -63,7 +63,14 @@ fn the_walk_through_of_the_readme_works_as_it_stands() {
     let editor = bin.join("fill-in");
     let me = std::env::current_exe().unwrap();
     // this very test program stands for the reader's editor
-    std::fs::write(&editor, format!("#!/bin/sh\nWALKTHROUGH_FILL_IN=\"$1\" exec '{}' --exact fill_in_from_outside --ignored\n", me.display())).unwrap();
+    std::fs::write(
+        &editor,
+        format!(
+            "#!/bin/sh\nWALKTHROUGH_FILL_IN=\"$1\" exec '{}' --exact fill_in_from_outside --ignored\n",
+            me.display()
+        ),
+    )
+    .unwrap();
     let mut permissions = std::fs::metadata(&editor).unwrap().permissions();
     std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
     std::fs::set_permissions(&editor, permissions).unwrap();

@@ -67,8 +67,9 @@ pub fn problem(args: &[&str]) -> (i32, Problem) {
     let output = Command::new(LAPWING).args(args).arg("--json").stdin(Stdio::null()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(!output.status.success(), "lapwing {} worked: {text}", args.join(" "));
-    let problem = serde_json::from_str(&text)
-        .unwrap_or_else(|e| panic!("lapwing {}: {e}: {text}{}", args.join(" "), String::from_utf8_lossy(&output.stderr)));
+    let problem = serde_json::from_str(&text).unwrap_or_else(|e| {
+        panic!("lapwing {}: {e}: {text}{}", args.join(" "), String::from_utf8_lossy(&output.stderr))
+    });
     (output.status.code().unwrap(), problem)
 }
 
@@ -92,7 +93,8 @@ impl Town {
             town.init(name, "consumer_protection", None);
         }
         let list: Vec<String> = founders.iter().map(|f| format!("\"{f}-keys/{f}.inception\"")).collect();
-        let toml = format!("name = \"Test\"\nfounders = [{}]\n[params]\nwindow = \"1s\"\ngrace = \"1s\"\n", list.join(", "));
+        let toml =
+            format!("name = \"Test\"\nfounders = [{}]\n[params]\nwindow = \"1s\"\ngrace = \"1s\"\n", list.join(", "));
         std::fs::write(town.path("charter.toml"), toml).unwrap();
         json(&["charter", "new", &town.text("charter.toml"), "-o", &town.text("unsigned")]);
         let mut join = vec!["charter".to_owned(), "join".into(), town.text("unsigned")];
@@ -122,8 +124,20 @@ impl Town {
     pub fn init(&self, name: &str, category: &str, charter: Option<&str>) {
         let (data, keys) = (self.text(name), self.text(&format!("{name}-keys")));
         let mut args = vec![
-            "--data", &data, "init", "--short-name", name, "--legal-name", name, "--country", "GB", "--category", category,
-            "--keys-out", &keys, "--insecure-no-passphrase",
+            "--data",
+            &data,
+            "init",
+            "--short-name",
+            name,
+            "--legal-name",
+            name,
+            "--country",
+            "GB",
+            "--category",
+            category,
+            "--keys-out",
+            &keys,
+            "--insecure-no-passphrase",
         ];
         let charter = charter.map(|c| self.text(c));
         match &charter {
@@ -136,7 +150,8 @@ impl Town {
     /// Starts a node and waits until its API answers.
     pub fn start(&self, name: &str, bootstrap: &[String]) -> Running {
         let _ = std::fs::remove_file(self.path(name).join("run/api.address"));
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path(&format!("{name}.log"))).unwrap();
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.path(&format!("{name}.log"))).unwrap();
         let mut command = Command::new(LAPWING);
         command.args(["--data", &self.text(name), "run", "--insecure-no-passphrase"]);
         command.args(["--api-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);

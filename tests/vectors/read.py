@@ -12,6 +12,7 @@ rules below (`@rule("header")`). Usage:
 import base64
 import hashlib
 import hmac
+import ipaddress
 import json
 import re
 import sys
@@ -92,6 +93,7 @@ def item(data, at, depth):
     for _ in range(number):
         value, at = item(data, at, depth - 1)
         if major == 5:
+            need(type(value) is int, "a map with another key than a number")
             right, at = item(data, at, depth - 1)
             value = (value, right)
         out.append(value)
@@ -1030,14 +1032,23 @@ def check_complete(form):
                  "declarations"):  # fmt: skip
         need(name in f, f"{name} is required")
     need(f["pro_forma_version"] == 1, "a form of another version")
-    for name, most in (("subject_line", 160), ("requester_ref", 100), ("narrative", 4000)):
-        check_text(f[name], 1, most, name)
-    check_languages([f["language"]])
+    authority = f["legal_authority"]
+    texts = {"law": (authority.law, 300), "article": (authority.article, 100), "url": (authority.url, 500)}
+    most = {"subject_line": 160, "requester_ref": 100, "campaign_ref": 100, "case_officer": 100,
+            "permitted_purpose": 500, "narrative": 4000, "law_breached": 500}  # fmt: skip
+    texts.update({name: (f.get(name), length) for name, length in most.items()})
+    for name, (text, length) in texts.items():
+        if text is not None:
+            check_text(text, 1, length, name)
+    check_texts(f.get("arrangement", []), 16, 60, "arrangement")
+    check_texts(f.get("handling_codes", []), 4, 300, "handling codes")
+    need(all(re.match("H[0-3](:|$)", code) for code in f.get("handling_codes", [])), "H0, H1, H2 or H3:text")
+    check_languages([f["language"]] + f.get("message_languages", []))
     need(is_name(f["poc_ref"]), "poc_ref")
-    check_text(f["legal_authority"].law, 1, 300, "law")
-    for name in ("created_at", "retention_until"):
-        need(is_date(f[name]), f"{name}: no date")
-    need(f["conduct"], "at least one code of conduct")
+    period = f.get("period")
+    dates = [f["created_at"], f["retention_until"]] + ([period["from"], period.to] if period else [])
+    need(all(is_date(d) for d in dates if d is not None), "no date")
+    need(1 <= len(f["conduct"]) <= 17, "1 to 17 codes of conduct")
     ascending(f["conduct"], "codes of conduct")
     need(f.get("harm") or f["kind"].name not in REQUESTS, "a request states harm")
     ascending([h.factor for h in f.get("harm", [])], "factors of harm")
@@ -1047,10 +1058,62 @@ def check_complete(form):
     need(1 <= len(f["assistance"]) <= 64, "1 to 64 items of assistance")
     for one in f["assistance"]:
         check_text(one.description, 1, 2000, "description")
+        check_texts(one.questions, 50, 500, "questions")
         need(one.needed_by is None or is_date(one.needed_by), "needed_by: no date")
+    urgency = f.get("urgency")
+    if urgency and (urgency.level.name == "time_critical" or urgency.reasons is not None):
+        check_text(urgency.reasons or "", 1, 1000, "reasons")
+    need(len(f.get("parties", [])) <= 200, "at most 200 parties")
     for party in f.get("parties", []):
-        need(party.names or party.identifiers, "a party without name or identifier")
+        check_party(party)
+    need(len(f.get("evidence", [])) <= 256, "at most 256 items of evidence")
+    for one in f.get("evidence", []):
+        check_text(one.name, 1, 255, "name of evidence")
+        check_text(one.media_type, 1, 127, "media type")
+        if one.description is not None:
+            check_text(one.description, 1, 1000, "description of evidence")
     need(all(f["declarations"].values()), "everything must be declared")
+
+
+def check_texts(texts, count, length, what):
+    need(len(texts) <= count, f"{what}: at most {count}")
+    for text in texts:
+        check_text(text, 1, length, what)
+
+
+def check_party(party):
+    need(party.names or party.identifiers, "a party without name or identifier")
+    check_texts(party.names, 20, 300, "names")
+    need(len(party.identifiers) <= 500, "at most 500 identifiers")
+    need(party.country is None or re.fullmatch("[A-Z]{2}", party.country), "country of a party")
+    need(party.information_accuracy is None or 1 <= party.information_accuracy <= 4, "accuracy is 1 to 4")
+    for one in party.identifiers:
+        need(1 <= len(one["value"].encode()) <= 2048 and "\n" not in one["value"], "identifier")
+        check_text(one["value"], 1, 2048, "identifier")
+        need(FORMS.get(one.kind.name, bool)(one["value"]), f"no {one.kind.name}: {one['value']}")
+
+
+def is_ip(text):
+    try:
+        return "%" not in text and bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
+
+
+def is_domain(text):
+    return len(text) <= 253 and "." in text and all(re.fullmatch("[a-z0-9_-]{1,63}", p) for p in text.split("."))
+
+
+FORMS = {
+    "ip": is_ip,
+    "domain": is_domain,
+    "dkim_domain": is_domain,
+    "email": lambda t: re.fullmatch("(?s).+@[^@]+", t),
+    "url": lambda t: re.fullmatch("(?s)[A-Za-z0-9+.-]+:.+", t),
+    "asn": lambda t: re.fullmatch("(AS)?[0-9]{1,10}", t) and int(t.lstrip("AS")) < 1 << 32,
+    "phone": lambda t: re.fullmatch("[+][0-9]{7,15}", t),
+    "sha256": lambda t: re.fullmatch("[0-9A-Fa-f]{64}", t),
+}
 
 
 def harm(form, weights):

@@ -7,6 +7,10 @@ use serde::de::DeserializeOwned;
 use std::io::Read;
 use std::time::Duration;
 
+/// How long a call with JSON may take; the node itself gives up sooner.
+const CALL_TIME: Duration = Duration::from_secs(600);
+/// How long a transfer may stand still. Streams of events say every 15 s that they are alive.
+const IDLE_TIME: Duration = Duration::from_secs(120);
 /// JSON answers of at most this many bytes.
 const MAX_JSON: u64 = 64 * 1024 * 1024;
 
@@ -15,7 +19,10 @@ const MAX_JSON: u64 = 64 * 1024 * 1024;
 pub struct Client {
     base: String,
     secret: String,
+    /// For JSON: bounded as a whole.
     agent: ureq::Agent,
+    /// For transfers and events: as long as it takes, but never still.
+    stream: ureq::Agent,
 }
 
 impl std::fmt::Debug for Client {
@@ -27,13 +34,18 @@ impl std::fmt::Debug for Client {
 impl Client {
     /// A client of the node at `address` (`127.0.0.1:7421`) with a token's secret.
     pub fn new(address: &str, secret: &str) -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_connect(Some(Duration::from_secs(5)))
-            .timeout_global(Some(Duration::from_secs(600)))
-            .proxy(None)
-            .build();
-        Client { base: format!("http://{address}/api/v1"), secret: secret.trim().to_owned(), agent: config.into() }
+        let config = || {
+            let builder = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+            builder.timeout_connect(Some(Duration::from_secs(5)))
+        };
+        let whole = config().timeout_global(Some(CALL_TIME)).build();
+        let stream = config().timeout_per_read(Some(IDLE_TIME)).timeout_per_write(Some(IDLE_TIME)).build();
+        Client {
+            base: format!("http://{address}/api/v1"),
+            secret: secret.trim().to_owned(),
+            agent: whole.into(),
+            stream: stream.into(),
+        }
     }
 
     /// Calls an operation that answers with JSON. `path` fills the row's `{parameters}` in order.
@@ -46,7 +58,7 @@ impl Client {
     ) -> Result<T, Problem> {
         let json = serde_json::to_vec(body).map_err(|e| Problem::new(Code::Malformed, e.to_string()))?;
         let sent = match op.row().method {
-            Method::Get => self.get(op, path, query),
+            Method::Get => self.get(&self.agent, op, path, query),
             Method::Post => self
                 .agent
                 .post(self.url(op, path, query))
@@ -61,7 +73,7 @@ impl Client {
 
     /// Reads: an operation without a body.
     pub fn read<T: DeserializeOwned>(&self, op: Op, path: &[&str], query: &[(&str, String)]) -> Result<T, Problem> {
-        read_json(self.get(op, path, query)?)
+        read_json(self.get(&self.agent, op, path, query)?)
     }
 
     /// Uploads bytes.
@@ -74,12 +86,16 @@ impl Client {
         len: u64,
     ) -> Result<T, Problem> {
         let mut content = content.take(len);
+        // after the last byte the node hashes and seals what came, in silence
         let sent = self
-            .agent
+            .stream
             .put(self.url(op, path, query))
             .header("authorization", &self.bearer())
             .header("content-length", &len.to_string())
             .content_type("application/octet-stream")
+            .config()
+            .timeout_per_read(None)
+            .build()
             .send(ureq::SendBody::from_reader(&mut content))
             .map_err(unreachable);
         read_json(sent?)
@@ -92,7 +108,7 @@ impl Client {
         path: &[&str],
         query: &[(&str, String)],
     ) -> Result<(Box<dyn Read + Send>, Option<u64>), Problem> {
-        let answer = self.get(op, path, query)?;
+        let answer = self.get(&self.stream, op, path, query)?;
         if answer.status().as_u16() >= 400 {
             return Err(problem(answer));
         }
@@ -112,11 +128,12 @@ impl Client {
 
     fn get(
         &self,
+        agent: &ureq::Agent,
         op: Op,
         path: &[&str],
         query: &[(&str, String)],
     ) -> Result<ureq::http::Response<ureq::Body>, Problem> {
-        let request = self.agent.get(self.url(op, path, query)).header("authorization", &self.bearer());
+        let request = agent.get(self.url(op, path, query)).header("authorization", &self.bearer());
         request.call().map_err(unreachable)
     }
 
@@ -140,7 +157,6 @@ impl Client {
 
 fn unreachable(error: ureq::Error) -> Problem {
     Problem::new(Code::Unreachable, format!("the node does not answer: {error}"))
-        .hint("Is it running? `lapwing run --data DIR` starts it; `--data` or `--api` tell which node is meant.")
 }
 
 fn read_json<T: DeserializeOwned>(answer: ureq::http::Response<ureq::Body>) -> Result<T, Problem> {

@@ -24,6 +24,22 @@ use std::sync::Arc;
 /// Forked entries kept of one log at most; beyond it, more of them are not news.
 pub const MAX_FORKED: usize = 1024;
 
+/// Entries of one kind kept at one place of log 0 at most: honest owners write one.
+pub const MAX_ID_COPIES: usize = 4;
+
+/// Drops what is more than [`MAX_ID_COPIES`] of one kind at one place, highest ids first; true if anything was.
+fn bounded(entries: &mut BTreeMap<EntryId, Entry>) -> bool {
+    let mut seen: BTreeMap<(u64, u64), usize> = BTreeMap::new();
+    let before = entries.len();
+    // ids ascend: the lowest of each kind come first
+    entries.retain(|_, e| {
+        let count = seen.entry((e.header().seq, e.header().kind)).or_default();
+        *count += 1;
+        *count <= MAX_ID_COPIES
+    });
+    entries.len() != before
+}
+
 /// Where an entry landed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placed {
@@ -270,27 +286,40 @@ impl Author {
         }
     }
 
-    /// Takes an entry of log 0.
+    /// Takes an entry of log 0. What is valid where it stands is kept, on whatever branch, so that all nodes keep the
+    /// same: of each kind at each place the [`MAX_ID_COPIES`] of lowest id.
     pub fn place_id(&mut self, entry: Entry, network: &NetworkId) -> Placed {
-        if self.id_entries.contains_key(&entry.id()) {
+        let (id, seq) = (entry.id(), entry.header().seq);
+        if self.id_entries.contains_key(&id) {
             return Placed::Duplicate;
         }
-        if entry.header().seq > self.id.head.0 + 1 {
+        if entry.header().prev.is_some_and(|prev| !self.id_entries.contains_key(&prev)) {
             return Placed::Gap { want: 0 };
         }
-        let with = self.id_entries.values().chain([&entry]);
-        match IdLog::fold(self.pid, with, network) {
-            Ok(id) if id != self.id => {
-                let forks = id.trouble.filter(|t| Some(*t) != self.id.trouble);
-                self.id = id;
-                let seq = entry.header().seq;
-                Arc::make_mut(&mut self.id_entries).insert(entry.id(), entry);
-                self.open_epochs();
-                if forks.is_some() { Placed::Forks { seq } } else { Placed::New }
-            }
-            Ok(_) => Placed::Invalid("not a valid continuation of log 0".into()),
-            Err(e) => Placed::Invalid(e.to_string()),
+        let mut entries = (*self.id_entries).clone();
+        entries.insert(id, entry);
+        let folded = match IdLog::fold(self.pid, entries.values(), network) {
+            Ok(folded) if folded.valid.contains(&id) => folded,
+            Ok(_) => return Placed::Invalid("not valid where it stands in log 0".into()),
+            Err(e) => return Placed::Invalid(e.to_string()),
+        };
+        let folded = match bounded(&mut entries) {
+            false => folded,
+            true => match IdLog::fold(self.pid, entries.values(), network) {
+                Ok(again) => again,
+                Err(e) => return Placed::Invalid(e.to_string()),
+            },
+        };
+        // what stood on an entry that is kept no more stands on nothing
+        entries.retain(|id, _| folded.valid.contains(id));
+        if !entries.contains_key(&id) {
+            return Placed::Full;
         }
+        let forks = folded.trouble.is_some_and(|t| Some(t) != self.id.trouble);
+        self.id_entries = Arc::new(entries);
+        self.id = folded;
+        self.open_epochs();
+        if forks { Placed::Forks { seq } } else { Placed::New }
     }
 
     /// Takes an entry of log 1 or 2: signature, form, place.
@@ -364,7 +393,7 @@ impl Author {
     pub fn segments(&self, ready: &dyn Fn(&Line) -> bool) -> Vec<Segment> {
         let mut out = Vec::new();
         for (epoch, chain) in &self.public {
-            let anchored = self.anchored(*epoch, chain);
+            let anchored = self.anchored(*epoch, LogKind::Pub, chain);
             let items = |line: &Line| -> Vec<Item> {
                 let keep = anchored.as_ref().is_none_or(|a| a.contains(&line.id));
                 line.items().iter().map(|i| if keep { i.clone() } else { line::disavow(i) }).collect()
@@ -373,11 +402,7 @@ impl Author {
             out.push(Segment::Chain(stem.collect()));
             let Some(fork) = &chain.fork else { continue };
             // the branch that the next epoch anchors is a chain again; the others are a set of statements
-            let mut healed: Vec<&Line> = match &anchored {
-                Some(a) => fork.lines.values().filter(|l| a.contains(&l.id)).collect(),
-                None => Vec::new(),
-            };
-            healed.sort_by_key(|l| l.seq);
+            let healed = self.healed(*epoch, LogKind::Pub, chain);
             out.push(Segment::Chain(healed.iter().filter(|l| ready(l)).flat_map(|l| items(l)).collect()));
             let rest = fork.lines.values().filter(|l| !healed.iter().any(|h| h.id == l.id) && ready(l));
             out.push(Segment::Set(rest.flat_map(items).collect()));
@@ -389,10 +414,10 @@ impl Author {
     }
 
     /// The entries of an epoch that the next one stands by; none while it is the newest.
-    fn anchored(&self, epoch: u64, chain: &Chain) -> Option<BTreeSet<EntryId>> {
+    fn anchored(&self, epoch: u64, log: LogKind, chain: &Chain) -> Option<BTreeSet<EntryId>> {
         let next = self.id.epochs.get(epoch as usize + 1)?.grant.as_ref()?;
         let mut kept = BTreeSet::new();
-        let mut at = next.anchor(LogKind::Pub).map(|(_, id)| id);
+        let mut at = next.anchor(log).map(|(_, id)| id);
         if let Some(fork) = &chain.fork {
             while let Some(line) = at.and_then(|id| fork.lines.get(&id)) {
                 kept.insert(line.id);
@@ -410,10 +435,18 @@ impl Author {
         self.public.len() == 1 && self.public.values().all(|c| c.fork.is_none()) && self.id.left.is_none()
     }
 
-    /// The lines whose records count for the directory: stems only, in order of epoch and place. A contested stretch
-    /// is not folded (protocol §3), unless the next epoch anchors it.
+    /// The lines whose records count for the directory, in order of epoch and place: the stems, and of a contested
+    /// stretch the branch that the next epoch anchors. What is contested is not folded (protocol §3).
     pub fn listed(&self, log: LogKind) -> impl Iterator<Item = &Line> {
-        self.log(log).values().flat_map(|chain| chain.stem.iter())
+        self.log(log).iter().flat_map(move |(epoch, chain)| chain.stem.iter().chain(self.healed(*epoch, log, chain)))
+    }
+
+    /// The lines of a contested stretch that the next epoch stands by, in order.
+    fn healed<'a>(&self, epoch: u64, log: LogKind, chain: &'a Chain) -> Vec<&'a Line> {
+        let (Some(fork), Some(anchored)) = (&chain.fork, self.anchored(epoch, log, chain)) else { return Vec::new() };
+        let mut lines: Vec<&Line> = fork.lines.values().filter(|l| anchored.contains(&l.id)).collect();
+        lines.sort_by_key(|l| l.seq);
+        lines
     }
 
     /// The highest officers' counter used in the epoch.
@@ -523,6 +556,50 @@ mod tests {
         assert_eq!(author.prove(&x.signatures()[0], &y.signatures()[0], &NET), Ok(true));
         assert!(author.contested());
         assert_eq!(author.prove(&x.signatures()[0], &y.signatures()[0], &NET), Ok(false));
+    }
+
+    #[test]
+    fn log_0_keeps_the_same_whatever_the_order_and_no_copy_or_fork_undoes_a_leave_or_a_rotation() {
+        use lapwing_record::identity::{GrantReason, KeyGrant, Leave};
+        let a = TestAgency::named("harbor");
+        let first = a.first_entry(&NET);
+        let grant = |n: u8| {
+            let keys =
+                lapwing_record::identity::EpochKeys { feed: TestAgency::key(n).public(), ..a.inception.first.clone() };
+            let grant = KeyGrant { epoch: 1, keys, anchors: vec![], reason: GrantReason::Routine };
+            a.id_entry(&NET, &first, EntryType::KeyGrant, &grant)
+        };
+        let mut entries: Vec<Entry> = (20..29).map(grant).collect();
+        let leave = Leave { heads: vec![], note: None };
+        entries.push(a.id_entry(&NET, &entries[0].clone(), EntryType::Leave, &leave));
+        entries.push(a.rotate_entry(&NET, &first, &a.rotation(60)));
+        let copy = lapwing_record::entry::Draft {
+            pid: a.pid(),
+            epoch: 0,
+            after: None,
+            clock: 77,
+            kind: EntryType::Inception,
+            refs: vec![],
+        };
+        let body = encode(&a.inception);
+        entries.push(Entry::new(vec![copy.header(&body).sign(&a.root, &NET)], Some(body)).unwrap());
+        let mut seen = Vec::new();
+        for seed in 0..40u8 {
+            let mut author = author(&a);
+            let mut order: Vec<&Entry> = entries.iter().collect();
+            order.sort_by_key(|e| HashOf::Msg.hash(&[&e.id().0[..], &[seed]].concat()));
+            for _ in 0..3 {
+                for entry in &order {
+                    author.place_id((*entry).clone(), &NET);
+                }
+            }
+            let leaves_on_a_kept_branch =
+                author.id_entries().any(|e| e.header().entry_type() == Some(EntryType::Leave));
+            assert_eq!(author.id.left.is_some(), leaves_on_a_kept_branch);
+            assert_eq!(author.id.roots, vec![a.next.public()], "the rotation stands");
+            seen.push((author.heads(false), author.id));
+        }
+        assert!(seen.iter().all(|s| *s == seen[0]), "what is kept depends on the order");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use axum::body::{BodyDataStream, Bytes};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use futures::StreamExt;
+use lapwing_api::ops::Row;
 use lapwing_api::problem::{Code, Problem};
 use std::collections::BTreeMap;
 use std::io;
@@ -25,21 +26,32 @@ pub(crate) fn bearer(headers: &HeaderMap) -> &str {
     }
 }
 
-/// Adds the parameters of a query. A key that is there twice is refused: the two ends could read it differently.
-pub(crate) fn query(text: &str, params: &mut BTreeMap<String, String>) -> Result<(), Problem> {
+/// Adds the parameters of a query. A key that is there twice is refused: the two ends could read it differently. So is
+/// one that the operation does not have: a misspelt filter would find everything.
+pub(crate) fn query(text: &str, row: &Row, params: &mut BTreeMap<String, String>) -> Result<(), Problem> {
     let mut found = BTreeMap::new();
     for pair in text.split('&').filter(|p| !p.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let decoded = decode(key).zip(decode(value));
         let (key, value) = decoded.ok_or_else(|| malformed("the query is not percent-encoded UTF-8"))?;
+        if !row.query.contains(&key.as_str()) {
+            let hint = match row.query {
+                [] => format!("{} takes none.", row.name),
+                known => format!("{} takes {}.", row.name, known.join(", ")),
+            };
+            return Err(malformed(format!("the query has the unknown parameter `{}`", shown(&key))).hint(hint));
+        }
         if found.insert(key.clone(), value).is_some() {
             return Err(malformed(format!("the query has `{key}` twice")));
         }
     }
-    for (key, value) in found {
-        params.entry(key).or_insert(value);
-    }
+    params.extend(found);
     Ok(())
+}
+
+/// A word from outside, in an answer.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// Undoes percent-encoding; none where it is not one or not UTF-8.
@@ -189,15 +201,17 @@ fn malformed(detail: impl Into<String>) -> Problem {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use lapwing_api::ops::Op;
 
     #[test]
     fn a_query_is_read_strictly() {
+        let row = Op::Log.row();
         let mut params = BTreeMap::from([("name".to_owned(), "path".to_owned())]);
-        query("a=%C3%BC+1&b&name=other&c=x%3dy", &mut params).unwrap();
-        let expected = [("a", "ü 1"), ("b", ""), ("c", "x=y"), ("name", "path")];
+        query("log=%C3%BC+1&after&cursor=x%3dy", row, &mut params).unwrap();
+        let expected = [("log", "ü 1"), ("after", ""), ("cursor", "x=y"), ("name", "path")];
         assert_eq!(params, expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
-        for bad in ["a=1&a=2", "a=%", "a=%zz", "a=%ff", "%c3=1"] {
-            assert_eq!(query(bad, &mut BTreeMap::new()).unwrap_err().code, Code::Malformed, "{bad}");
+        for bad in ["log=1&log=2", "log=%", "log=%zz", "log=%ff", "%c3=1", "name=other", "Log=1", "=1"] {
+            assert_eq!(query(bad, row, &mut BTreeMap::new()).unwrap_err().code, Code::Malformed, "{bad}");
         }
     }
 

@@ -93,7 +93,7 @@ async fn handle(
     let path = <RawPathParams as axum::extract::FromRequestParts<()>>::from_request_parts(&mut parts, &()).await;
     let path = path.map_err(|_| Problem::new(Code::Malformed, "the path is not percent-encoded UTF-8"))?;
     params.extend(path.iter().map(|(key, value)| (key.to_owned(), value.to_owned())));
-    request::query(parts.uri.query().unwrap_or_default(), &mut params)?;
+    request::query(parts.uri.query().unwrap_or_default(), row, &mut params)?;
     let mut call = Call { op: row.op, caller, params, body: serde_json::Value::Null, upload: None };
     match (row.body, row.method) {
         (Carries::Events, _) => events::stream(face, &parts.headers, &call),

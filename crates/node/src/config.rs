@@ -135,6 +135,8 @@ pub struct ApiSettings {
     pub listen: SocketAddr,
     /// Whether it may listen on an address that other machines reach.
     pub allow_remote: bool,
+    /// Further values of `Host` that it answers to: a name, or a name and port, as a proxy in front passes them on.
+    pub hosts: Vec<String>,
 }
 
 /// `[keys]`.
@@ -190,7 +192,11 @@ impl Default for Settings {
                 external: Vec::new(),
                 bootstrap: Vec::new(),
             },
-            api: ApiSettings { listen: SocketAddr::from(([127, 0, 0, 1], API_PORT)), allow_remote: false },
+            api: ApiSettings {
+                listen: SocketAddr::from(([127, 0, 0, 1], API_PORT)),
+                allow_remote: false,
+                hosts: Vec::new(),
+            },
             keys: KeySettings { passphrase_file: None },
             limits: LimitSettings {
                 strangers: 16,
@@ -290,6 +296,21 @@ pub fn multiaddr(text: &str) -> Result<String, String> {
     }
 }
 
+/// Whether a text can be the value of a `Host` header: a name or address, perhaps with a port.
+fn is_host(text: &str) -> bool {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
+        _ => (text, None),
+    };
+    let part = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    let bracketed = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
+    let named = match bracketed {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => (1..=253).contains(&name.len()) && name.bytes().all(part),
+    };
+    named && port.is_none_or(|p| p.parse::<u16>().is_ok())
+}
+
 impl Settings {
     /// Reads `config.toml` of a data folder. Relative paths in it are taken from the folder.
     pub fn load(folder: &Folder) -> Result<Settings, ConfigError> {
@@ -348,6 +369,17 @@ fn read(text: &str, base: &Path) -> Result<(Settings, Reader), ConfigFaults> {
         let what = "other machines reach this address and the API speaks plain HTTP; set api.allow_remote = true \
                     only behind a proxy with TLS";
         r.fault("api.listen", what);
+    }
+    set(&mut s.api.hosts, r.take("api", "hosts", "a list of names, such as [\"lapwing.agency.example\"]"));
+    if s.api.hosts.len() > 64 {
+        r.fault("api.hosts", format!("has {} names, at most 64", s.api.hosts.len()));
+    }
+    for (i, host) in s.api.hosts.iter().enumerate().filter(|(_, host)| !is_host(host)) {
+        let shown: String = host.chars().take(120).collect();
+        r.fault(
+            &format!("api.hosts.{i}"),
+            format!("`{shown}` is no host: write a name or a name:port, without http://"),
+        );
     }
     if let Some(file) = r.take::<PathBuf>("keys", "passphrase_file", "a path") {
         s.keys.passphrase_file = Some(base.join(file));
@@ -455,6 +487,15 @@ mod tests {
         assert_eq!(faults(&remote(false)), ["api.listen"]);
         Settings::parse(&remote(true), Path::new("/data")).unwrap();
         Settings::parse("[api]\nlisten = \"[::1]:0\"", Path::new("/data")).unwrap();
+    }
+
+    #[test]
+    fn hosts_are_names_with_or_without_a_port() {
+        let text = "[api]\nhosts = [\"a.example\", \"b.example:8443\", \"[::1]:80\"]";
+        assert_eq!(Settings::parse(text, Path::new("/data")).unwrap().api.hosts.len(), 3);
+        let bad = "[api]\nhosts = [\"http://a.example\", \"a/b\", \"\", \"a:b\", \"*\"]";
+        assert_eq!(faults(bad), ["api.hosts.0", "api.hosts.1", "api.hosts.2", "api.hosts.3", "api.hosts.4"]);
+        assert_eq!(faults("[api]\nhosts = \"a.example\""), ["api.hosts"]);
     }
 
     #[test]

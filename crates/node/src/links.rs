@@ -97,7 +97,7 @@ pub fn class_between(view: &View, me: &Pid, pid: &Pid) -> Class {
     let agency = |p: &Pid| federation.is_full_agency(p) && !federation.author(p).is_some_and(|a| a.contested());
     if !takes_part(pid) || !takes_part(me) {
         Class::Stranger
-    } else if agency(pid) && federation.is_full_agency(me) {
+    } else if agency(pid) && agency(me) {
         Class::Agency
     } else {
         Class::Participant

@@ -121,6 +121,8 @@ pub struct StartOptions {
 pub struct Node {
     /// What its parts share.
     pub office: Arc<Office>,
+    /// Its connections.
+    pub links: Arc<Links>,
     /// Where the API listens.
     pub api: std::net::SocketAddr,
     parts: JoinSet<Result<(), NodeError>>,
@@ -332,7 +334,7 @@ impl Node {
         });
         transfers.resume();
         tracing::info!(%api, me = %me.short(), "the node runs");
-        Ok(Node { office, api, parts, _lock: lock })
+        Ok(Node { office, links, api, parts, _lock: lock })
     }
 
     /// Runs until every part has stopped; the first failure stops the others.

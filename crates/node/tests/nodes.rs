@@ -99,10 +99,10 @@ async fn until(what: &str, mut so: impl FnMut() -> bool) {
     panic!("not within 30 s: {what}");
 }
 
-fn address(office: &Office) -> Option<String> {
-    let view = office.view();
-    let listing = view.state.federation.listing(&office.me)?;
-    listing.nodes.values().next()?.record.addrs.first().cloned()
+/// Where a node is reached, once it is.
+async fn address(node: &Node) -> Vec<String> {
+    until("it listens", || !node.links.listening().is_empty()).await;
+    node.links.listening()
 }
 
 fn contact() -> Contact {
@@ -180,8 +180,7 @@ async fn founders_meet_admit_refer_and_survive_a_stop() {
     let town = town(&[&a, &b]);
     let (fa, fb, fc) = (town.settle(&a), town.settle(&b), town.settle(&c));
     let na = start(&fa, &[]).await;
-    until("a binding of its own", || address(&na.office).is_some()).await;
-    let boot = vec![address(&na.office).unwrap()];
+    let boot = address(&na).await;
     let nb = start(&fb, &boot).await;
 
     na.office.command(Command::Write { kind: EntryType::Contact, body: encode(&contact()) }).await.unwrap();
@@ -247,8 +246,7 @@ async fn a_stale_copy_signs_nothing_until_its_own_entries_are_back() {
     let town = town(&[&a, &b]);
     let (fa, fb) = (town.settle(&a), town.settle(&b));
     let nb = start(&fb, &[]).await;
-    until("a binding", || address(&nb.office).is_some()).await;
-    let boot = vec![address(&nb.office).unwrap()];
+    let boot = address(&nb).await;
     let na = start(&fa, &boot).await;
     until("both bound", || nb.office.view().state.federation.listing(&a.pid()).is_some_and(|l| !l.nodes.is_empty()))
         .await;
@@ -306,8 +304,7 @@ async fn a_private_participant_never_holds_the_agency_plane() {
     let town = town(&[&a, &b]);
     let (fa, fb, fp) = (town.settle(&a), town.settle(&b), town.settle(&p));
     let na = start(&fa, &[]).await;
-    until("a binding", || address(&na.office).is_some()).await;
-    let boot = vec![address(&na.office).unwrap()];
+    let boot = address(&na).await;
     let (nb, np) = (start(&fb, &boot).await, start(&fp, &boot).await);
     until("the application", || na.office.view().state.inbox.get(&p.pid()).is_some()).await;
     na.office.command(Command::Introduce(p.pid())).await.unwrap();
@@ -327,6 +324,79 @@ async fn a_private_participant_never_holds_the_agency_plane() {
     assert!(np.office.view().state.federation.author(&a.pid()).unwrap().agency.values().all(|c| c.stem.is_empty()));
     let _ = np.office.tell(Input::Wake).await;
     for node in [na, nb, np] {
+        stop(node).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_twin_that_signed_alone_is_proven_shown_and_healed() {
+    use lapwing_record::entry::LogKind;
+    use lapwing_record::identity::{Anchor, GrantReason, KeyGrant};
+    let (a, b) = (TestAgency::named("harbor"), TestAgency::named("polder"));
+    let town = town(&[&a, &b]);
+    let (fa, fb) = (town.settle(&a), town.settle(&b));
+    let nb = start(&fb, &[]).await;
+    let boot = address(&nb).await;
+    let na = start(&fa, &boot).await;
+    until("both bound", || nb.office.view().state.federation.listing(&a.pid()).is_some_and(|l| !l.nodes.is_empty()))
+        .await;
+    stop(na).await;
+    let twin = Folder::new(town.root.join("twin"));
+    copy(fa.root(), twin.root());
+
+    let name = |text: &str| Contact { name: text.into(), ..contact() };
+    let write = async |node: &Node, text: &str| {
+        until("may write", || node.office.view().head == HeadCheck::Done).await;
+        node.office.command(Command::Write { kind: EntryType::Contact, body: encode(&name(text)) }).await
+    };
+    let shown = |office: &Office, text: &str| {
+        let view = office.view();
+        let listing = view.state.federation.listing(&a.pid()).cloned().unwrap_or_default();
+        listing.contacts.get("intake").is_some_and(|c| c.record.name == text)
+    };
+    let contested = |office: &Office| office.view().state.federation.author(&a.pid()).unwrap().contested();
+
+    let na = start(&fa, &boot).await;
+    write(&na, "one").await.unwrap();
+    until("the first branch at the peer", || shown(&nb.office, "one")).await;
+    stop(na).await;
+    stop(nb).await;
+    // nobody is there to ask: a copy that does not know that it is one may sign, and forks its log
+    let nt = start(&twin, &[]).await;
+    write(&nt, "two").await.unwrap();
+    stop(nt).await;
+
+    let nb = start(&fb, &[]).await;
+    let boot = address(&nb).await;
+    let nt = start(&twin, &boot).await;
+    until("the peer shows the log as contested", || contested(&nb.office)).await;
+    until("so does the twin", || contested(&nt.office)).await;
+    let refused = nt.office.command(Command::Write { kind: EntryType::Contact, body: encode(&name("three")) }).await;
+    assert!(refused.is_err(), "a contested log is written on");
+    let shows_proof = |o: &Office| {
+        let view = o.view();
+        let mine = view.state.federation.author(&b.pid()).unwrap().clone();
+        mine.listed(LogKind::Pub).any(|l| matches!(l.says, lapwing_engine::line::Says::ForkProof(_)))
+    };
+    until("the peer has published the proof", || shows_proof(&nb.office)).await;
+
+    // the root-key holder chooses the first branch
+    let view = nb.office.view();
+    let fork = view.state.federation.author(&a.pid()).unwrap().newest(LogKind::Pub).fork.clone().unwrap();
+    let chosen =
+        fork.lines.values().filter(|l| matches!(&l.says, lapwing_engine::line::Says::Contact(c) if c.name == "one"));
+    let chosen = chosen.max_by_key(|l| l.seq).unwrap();
+    let anchors = vec![Anchor { log: LogKind::Pub, seq: chosen.seq, id: chosen.id }];
+    let grant = KeyGrant { epoch: 1, keys: a.inception.first.clone(), anchors, reason: GrantReason::ForkHeal };
+    let entry = a.id_entry(&nt.office.network, &a.first_entry(&nt.office.network), EntryType::KeyGrant, &grant);
+    until("the twin knows its own head", || nt.office.view().head == HeadCheck::Done).await;
+    nt.office.command(Command::IdEntry(Box::new(entry))).await.unwrap();
+    until("healed at the peer", || !contested(&nb.office) && shown(&nb.office, "one")).await;
+    write(&nt, "four").await.unwrap();
+    until("it goes on in the new epoch", || shown(&nb.office, "four")).await;
+    let digests = |n: &Node| n.office.view().state.federation.heads_root(lapwing_engine::federation::Plane::Pub);
+    until("equal heads", || digests(&nb) == digests(&nt)).await;
+    for node in [nb, nt] {
         stop(node).await;
     }
 }

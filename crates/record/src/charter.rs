@@ -225,6 +225,13 @@ impl CharterFile {
         let network = self.charter.network_id();
         let payload = encode(&self.charter);
         let founders = self.charter.founders()?;
+        let form = |what: &str| Err(CharterError::Form(Fault::here(what)));
+        if self.signatures.windows(2).any(|w| w[0].kid >= w[1].kid) {
+            return form("its signatures are not in ascending order, one a key");
+        }
+        if self.first_entries.windows(2).any(|w| w[0].header().pid >= w[1].header().pid) {
+            return form("its first entries are not in the order of the founders");
+        }
         let mut counted = 0;
         for (pid, founder) in &founders {
             let of_founder = |k: &&crate::sign::PublicKey| self.signatures.iter().any(|s| s.kid == k.kid());

@@ -221,7 +221,7 @@ fn list<T>(path: &str, items: &[T], max: usize) -> Result<(), Fault> {
 fn languages(path: &str, items: &[String]) -> Result<(), Fault> {
     list(path, items, 32)?;
     match items.iter().find(|l| !is_language(l)) {
-        Some(bad) => Err(Fault::here(format!("`{bad}` is not a language tag (BCP 47)")).within(path)),
+        Some(bad) => Err(Fault::here(format!("{bad:?} is not a language tag (BCP 47)")).within(path)),
         None => Ok(()),
     }
 }

@@ -177,6 +177,11 @@ impl EpochKeys {
         if kids.windows(2).any(|w| w[0] == w[1]) || kids.contains(&self.feed.kid()) {
             return Err(Fault::here("every officer's key, and the feed key, must differ").within("officers"));
         }
+        let mut acts: Vec<Act> = self.policy.iter().map(|r| r.act).collect();
+        acts.sort();
+        if let Some(twice) = acts.windows(2).find(|w| w[0] == w[1]) {
+            return Err(Fault::here(format!("has two rules for {}", twice[0])).within("policy"));
+        }
         match self.policy.iter().find(|r| r.m == 0 || r.m as usize > self.officers.len().max(1)) {
             Some(rule) => Err(Fault::here(format!("{} asks for {} approvals", rule.act, rule.m)).within("policy")),
             None => Ok(()),

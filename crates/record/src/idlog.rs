@@ -1,7 +1,7 @@
 //! Log 0 read from its beginning: the keys of every epoch (protocol §3).
 //!
-//! A pure function of the *set* of log-0 entries. At each position after the inception there should be one valid entry.
-//! Where there are more, a rotation by the pre-committed set beats anything else; two such rotations mean that the
+//! A pure function of the *set* of log-0 entries. The inception is one place, however often it was signed. At each
+//! position after it there should be one valid entry. Where there are more, a rotation by the pre-committed set beats anything else; two such rotations mean that the
 //! identity is disputed for good (apply anew); two entries of any other kind leave the log contested at that place and
 //! what stands after it is not read. A valid leave counts on whatever branch it stands.
 
@@ -11,7 +11,7 @@ use crate::id::{EntryId, Kid, NetworkId, Pid};
 use crate::identity::{EpochKeys, Inception, KeyGrant, Leave, RootRotate};
 use crate::membership::{Application, ApplicationError, Endorsement};
 use crate::sign::{Context, PublicKey};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One epoch of a participant's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct IdLog {
     pub left: Option<EntryId>,
     /// A fork in log 0.
     pub trouble: Option<IdTrouble>,
+    /// Every entry that is valid where it stands, on whatever branch: what nodes keep and exchange.
+    pub valid: BTreeSet<EntryId>,
 }
 
 /// Why a log 0 cannot be read.
@@ -83,87 +85,47 @@ enum Next {
     Leave,
 }
 
-impl IdLog {
-    /// Reads the log-0 entries of `pid`. Entries that are not valid where they stand are passed over.
-    pub fn fold<'a>(
-        pid: Pid,
-        entries: impl IntoIterator<Item = &'a Entry>,
-        network: &NetworkId,
-    ) -> Result<IdLog, IdLogError> {
-        let mut by_seq: BTreeMap<u64, BTreeMap<EntryId, &Entry>> = BTreeMap::new();
-        for entry in entries {
-            let header = entry.header();
-            if header.pid == pid && header.log == LogKind::Id && header.epoch == 0 {
-                by_seq.entry(header.seq).or_default().insert(entry.id(), entry);
-            }
-        }
-        let no_inception = || IdLogError::NoInception(pid);
-        let first = by_seq.get(&0).and_then(|e| e.values().next()).ok_or_else(no_inception)?;
-        let inception = Inception::decode(first.body().ok_or_else(no_inception)?)?;
-        if inception.pid() != pid || first.header().entry_type() != Some(EntryType::Inception) {
-            return Err(no_inception());
-        }
-        let signed = (*first).clone().open(&inception.roots, inception.threshold as usize, network);
-        signed.map_err(|e| IdLogError::Unsigned(e.to_string()))?;
-        let mut log = IdLog {
-            pid,
-            epochs: vec![Epoch { keys: inception.first.clone(), grant: None }],
+/// What judges the next entry of one branch.
+#[derive(Clone)]
+struct Branch {
+    tip: EntryId,
+    roots: Vec<PublicKey>,
+    threshold: u64,
+    next: Vec<Kid>,
+    next_threshold: u64,
+    epochs: u64,
+}
+
+impl Branch {
+    fn of(inception: &Inception, tip: EntryId) -> Self {
+        Branch {
+            tip,
             roots: inception.roots.clone(),
             threshold: inception.threshold,
             next: inception.next.clone(),
             next_threshold: inception.next_threshold,
-            head: (0, first.id()),
-            left: None,
-            trouble: None,
-            inception,
-        };
-        while log.trouble.is_none() {
-            let Some(here) = by_seq.get(&(log.head.0 + 1)) else { break };
-            if !log.step(here.values().copied(), network) {
-                break;
-            }
+            epochs: 1,
         }
-        Ok(log)
     }
 
-    /// Takes the entries at the next place; false when none of them continues the log.
-    fn step<'a>(&mut self, here: impl Iterator<Item = &'a Entry>, network: &NetworkId) -> bool {
-        let seq = self.head.0 + 1;
-        let valid: Vec<(EntryId, Next)> =
-            here.filter_map(|e| self.valid_next(e, network).map(|n| (e.id(), n))).collect();
-        self.left = self.left.or_else(|| valid.iter().find(|(_, n)| matches!(n, Next::Leave)).map(|(id, _)| *id));
-        let rotations = valid.iter().filter(|(_, n)| matches!(n, Next::Rotate(_))).count();
-        let chosen = match (rotations, valid.len()) {
-            (0, 0) => return false,
-            (0, 1) | (1, _) => {
-                valid.into_iter().find(|(_, n)| rotations == 0 || matches!(n, Next::Rotate(_))).expect("counted")
-            }
-            (0, _) => {
-                self.trouble = Some(IdTrouble::Contested { seq });
-                return false;
-            }
-            _ => {
-                self.trouble = Some(IdTrouble::Disputed { seq });
-                return false;
-            }
-        };
-        self.head = (seq, chosen.0);
-        match chosen.1 {
-            Next::Rotate(r) => {
-                self.threshold = self.next_threshold;
-                self.roots = r.revealed;
-                self.next = r.next;
-                self.next_threshold = r.next_threshold;
-            }
-            Next::Grant(grant) => self.epochs.push(Epoch { keys: grant.keys.clone(), grant: Some(grant) }),
-            Next::Leave => {}
+    fn after(&self, tip: EntryId, next: &Next) -> Self {
+        match next {
+            Next::Rotate(r) => Branch {
+                tip,
+                roots: r.revealed.clone(),
+                threshold: self.next_threshold,
+                next: r.next.clone(),
+                next_threshold: r.next_threshold,
+                epochs: self.epochs,
+            },
+            Next::Grant(_) => Branch { tip, epochs: self.epochs + 1, ..self.clone() },
+            Next::Leave => Branch { tip, ..self.clone() },
         }
-        true
     }
 
-    /// What `entry` does, if it is a valid continuation of the log as read so far.
+    /// What `entry` does, if it is a valid continuation of this branch.
     fn valid_next(&self, entry: &Entry, network: &NetworkId) -> Option<Next> {
-        if entry.header().prev != Some(self.head.1) {
+        if entry.header().prev != Some(self.tip) {
             return None;
         }
         let body = entry.body()?;
@@ -178,7 +140,7 @@ impl IdLog {
             EntryType::KeyGrant => {
                 let grant: KeyGrant = cbor::decode(body, kind.limit()).ok()?;
                 grant.check().ok()?;
-                if grant.epoch != self.epochs.len() as u64 {
+                if grant.epoch != self.epochs {
                     return None;
                 }
                 (Next::Grant(grant), self.roots.clone(), self.threshold)
@@ -190,6 +152,116 @@ impl IdLog {
             _ => return None,
         };
         entry.clone().open(&keys, threshold as usize, network).ok().map(|_| next)
+    }
+}
+
+impl IdLog {
+    /// Reads the log-0 entries of `pid`. Entries that are not valid where they stand are passed over.
+    pub fn fold<'a>(
+        pid: Pid,
+        entries: impl IntoIterator<Item = &'a Entry>,
+        network: &NetworkId,
+    ) -> Result<IdLog, IdLogError> {
+        let mut by_seq: BTreeMap<u64, BTreeMap<EntryId, &Entry>> = BTreeMap::new();
+        for entry in entries {
+            let header = entry.header();
+            if header.pid == pid && header.log == LogKind::Id && header.epoch == 0 {
+                by_seq.entry(header.seq).or_default().insert(entry.id(), entry);
+            }
+        }
+        let firsts = by_seq.remove(&0).unwrap_or_default();
+        let (begun, refused): (Vec<_>, Vec<_>) =
+            firsts.into_iter().map(|(id, e)| Self::begin(pid, e, network).map(|i| (id, i))).partition(Result::is_ok);
+        let begun: BTreeMap<EntryId, Inception> = begun.into_iter().flatten().collect();
+        let Some((first, inception)) = begun.first_key_value().map(|(id, i)| (*id, i.clone())) else {
+            return Err(refused.into_iter().find_map(Result::err).unwrap_or(IdLogError::NoInception(pid)));
+        };
+        // However often the inception was signed: its body is fixed by the pid, so all copies are one place. Were one
+        // chosen, whoever stole a root set that was rotated out could undo the rotation with a copy of lower id.
+        let mut tips: BTreeMap<EntryId, Branch> = begun.keys().map(|id| (*id, Branch::of(&inception, *id))).collect();
+        let mut log = IdLog {
+            pid,
+            epochs: vec![Epoch { keys: inception.first.clone(), grant: None }],
+            roots: inception.roots.clone(),
+            threshold: inception.threshold,
+            next: inception.next.clone(),
+            next_threshold: inception.next_threshold,
+            head: (0, first),
+            left: None,
+            trouble: None,
+            valid: begun.keys().copied().collect(),
+            inception,
+        };
+        // every branch, for a leave counts on any; and among them the one that is read
+        let mut main: BTreeSet<EntryId> = tips.keys().copied().collect();
+        let mut last = 0;
+        for (seq, here) in &by_seq {
+            if *seq != last + 1 {
+                break;
+            }
+            last = *seq;
+            let mut grown = BTreeMap::new();
+            let mut candidates = Vec::new();
+            for (id, entry) in here {
+                let prev = entry.header().prev;
+                let Some(before) = prev.and_then(|p| tips.get(&p)) else { continue };
+                let Some(next) = before.valid_next(entry, network) else { continue };
+                if matches!(next, Next::Leave) {
+                    log.left = log.left.or(Some(*id));
+                }
+                log.valid.insert(*id);
+                grown.insert(*id, before.after(*id, &next));
+                if prev.is_some_and(|p| main.contains(&p)) {
+                    candidates.push((*id, next));
+                }
+            }
+            main = log.step(*seq, candidates).into_iter().collect();
+            tips = grown;
+        }
+        Ok(log)
+    }
+
+    /// Reads one copy of the inception.
+    fn begin(pid: Pid, first: &Entry, network: &NetworkId) -> Result<Inception, IdLogError> {
+        let no_inception = || IdLogError::NoInception(pid);
+        let inception = Inception::decode(first.body().ok_or_else(no_inception)?)?;
+        if inception.pid() != pid || first.header().entry_type() != Some(EntryType::Inception) {
+            return Err(no_inception());
+        }
+        let signed = first.clone().open(&inception.roots, inception.threshold as usize, network);
+        signed.map_err(|e| IdLogError::Unsigned(e.to_string()))?;
+        Ok(inception)
+    }
+
+    /// Takes the valid entries at the next place; the one that was read, if the log goes on.
+    fn step(&mut self, seq: u64, valid: Vec<(EntryId, Next)>) -> Option<EntryId> {
+        let rotations = valid.iter().filter(|(_, n)| matches!(n, Next::Rotate(_))).count();
+        let chosen = match (rotations, valid.len()) {
+            (0, 0) => return None,
+            (0, 1) | (1, _) => {
+                valid.into_iter().find(|(_, n)| rotations == 0 || matches!(n, Next::Rotate(_))).expect("counted")
+            }
+            (0, _) => {
+                self.trouble = Some(IdTrouble::Contested { seq });
+                return None;
+            }
+            _ => {
+                self.trouble = Some(IdTrouble::Disputed { seq });
+                return None;
+            }
+        };
+        self.head = (seq, chosen.0);
+        match chosen.1 {
+            Next::Rotate(r) => {
+                self.threshold = self.next_threshold;
+                self.roots = r.revealed;
+                self.next = r.next;
+                self.next_threshold = r.next_threshold;
+            }
+            Next::Grant(grant) => self.epochs.push(Epoch { keys: grant.keys.clone(), grant: Some(grant) }),
+            Next::Leave => {}
+        }
+        Some(chosen.0)
     }
 
     /// The keys of one epoch.

@@ -60,7 +60,11 @@ cbor_array! {
 impl Sealed {
     /// Reads bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        cbor::decode(bytes, MAX_SEALED)
+        let sealed: Sealed = cbor::decode(bytes, MAX_SEALED)?;
+        if sealed.version != 1 {
+            return Err(cbor::Fault::here("this program reads version 1").within("version").into());
+        }
+        Ok(sealed)
     }
 }
 

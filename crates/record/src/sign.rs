@@ -75,8 +75,12 @@ pub enum SignatureError {
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// Takes 32 bytes, refusing what is no point and the weak points.
+    /// Takes 32 bytes, refusing what is no point, the weak points, and any encoding of a point but the one of RFC 8032.
     pub fn new(bytes: [u8; 32]) -> Result<Self, SignatureError> {
+        // y must be below 2^255 − 19, or a stricter reader would refuse what this one takes
+        if bytes[0] >= 0xed && bytes[1..31].iter().all(|b| *b == 0xff) && bytes[31] & 0x7f == 0x7f {
+            return Err(SignatureError::WeakKey);
+        }
         let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes).map_err(|_| SignatureError::WeakKey)?;
         if key.is_weak() { Err(SignatureError::WeakKey) } else { Ok(PublicKey(bytes)) }
     }

@@ -43,7 +43,7 @@ use self::fail::Done;
 use self::node::Node;
 use self::out::Out;
 use clap::{Args, Parser, Subcommand};
-use lapwing_api::problem::Problem;
+use lapwing_api::problem::{Audience, Code, Problem};
 use lapwing_node::folder::Folder;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -175,7 +175,10 @@ enum Verb {
 
 /// Runs the command line; the process's exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return usage(&e),
+    };
     let out = Out { json: cli.global.json, utc: cli.global.utc, verbose: cli.global.verbose };
     let ctx = Ctx { global: cli.global, out };
     match dispatch(cli.verb, &ctx) {
@@ -184,6 +187,34 @@ pub fn main() -> ExitCode {
             out.problem(&problem);
             fail::exit_code(&problem)
         }
+    }
+}
+
+/// What was typed is no command: for people as clap tells it, for programs as a problem like any other.
+fn usage(e: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
+    if !json || !e.use_stderr() {
+        // nothing is left to say if it cannot be said
+        let _ = e.print();
+        return if e.use_stderr() { ExitCode::from(Audience::User.exit_code()) } else { ExitCode::SUCCESS };
+    }
+    let problem = usage_problem(e);
+    Out { json, utc: false, verbose: 0 }.problem(&problem);
+    fail::exit_code(&problem)
+}
+
+fn usage_problem(e: &clap::Error) -> Problem {
+    if e.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Problem::new(Code::Malformed, "the command ends where a verb is due")
+            .hint("`lapwing --help`, or `--help` after what was typed, lists the verbs.");
+    }
+    let text = e.render().to_string();
+    let (what, usage) = text.split_once("\n\nUsage:").unwrap_or((&text, ""));
+    let what = what.trim().trim_start_matches("error: ");
+    let problem = Problem::new(Code::Malformed, what.lines().map(str::trim).collect::<Vec<_>>().join(" "));
+    match usage.lines().next().map(str::trim).filter(|u| !u.is_empty()) {
+        Some(usage) => problem.hint(format!("Usage: {usage}. `--help` says more.")),
+        None => problem,
     }
 }
 
@@ -227,12 +258,26 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use clap::CommandFactory;
 
     #[test]
     fn the_definition_of_the_command_line_holds_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_no_command_is_a_problem_with_its_usage() {
+        let problem = |args: &[&str]| usage_problem(&Cli::try_parse_from(args).unwrap_err());
+        let unknown = problem(&["lapwing", "vote", "object", "x"]);
+        assert_eq!(unknown.code, Code::Malformed);
+        assert!(unknown.detail.contains("--officer-key") && !unknown.detail.contains('\n'), "{unknown:?}");
+        assert!(unknown.hint.unwrap().contains("lapwing vote object"));
+        for args in [&["lapwing", "danse"][..], &["lapwing"], &["lapwing", "member"], &["lapwing", "run", "--nope"]] {
+            let problem = problem(args);
+            assert!(!problem.detail.is_empty() && problem.hint.is_some(), "{args:?}");
+        }
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub enum Proposal {
         #[command(flatten)]
         keys: OfficerKeys,
     },
+    /// Drops one that waits: nothing is said, and its number is free again.
+    #[command(after_help = "Examples:\n  lapwing proposal drop 4k3mzx7q")]
+    Drop {
+        /// The proposal's id.
+        id: String,
+    },
 }
 
 impl Proposal {
@@ -79,6 +85,10 @@ impl Proposal {
                 let outcome = vote::approve(ctx, &node, view, &officers, keys.yes)?;
                 let value = json!({ "proposal": outcome.proposal.id, "approval": outcome.approved });
                 ctx.out.answer(&value, || outcome.tell(ctx.out));
+            }
+            Proposal::Drop { id } => {
+                let value: Value = node.call(Op::DropProposal, &[&id], &json!({}))?;
+                ctx.out.answer(&value, || ctx.out.line("dropped: nothing was said"));
             }
         }
         Ok(())

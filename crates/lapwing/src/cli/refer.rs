@@ -246,25 +246,22 @@ fn check_draft(ctx: &Ctx, file: &Path) -> Done {
     };
     checked.faults.extend(check_items(ctx.out, file, &draft.form));
     checked.ok = checked.faults.is_empty();
-    if ctx.out.json {
-        ctx.out.value(&checked);
-    } else {
-        ctx.out.line(format!("harm to victims: {}", harm_words(&checked.harm)));
+    if checked.ok {
+        ctx.out.answer(&checked, || {
+            ctx.out.line(format!("harm to victims: {}", harm_words(&checked.harm)));
+            ctx.out.line(format!("no faults; next: lapwing refer submit {}", file.display()));
+        });
+        return Ok(());
     }
-    match checked.ok {
-        true => {
-            if !ctx.out.json {
-                ctx.out.line(format!("no faults; next: lapwing refer submit {}", file.display()));
-            }
-            Ok(())
-        }
-        // JSON has told the faults already: only the exit code is left to say
-        false if ctx.out.json => std::process::exit(2),
-        false => {
-            let what = format!("{} has {} fault(s)", file.display(), checked.faults.len());
-            Err(Problem::new(Code::Invalid, what).faults(checked.faults))
-        }
-    }
+    ctx.out.note(format!("harm to victims: {}", harm_words(&checked.harm)));
+    Err(faulty(file, checked.faults))
+}
+
+/// A draft that cannot be submitted.
+fn faulty(file: &Path, faults: Vec<FieldFault>) -> Problem {
+    let what = format!("{} has {} fault(s)", file.display(), faults.len());
+    let hint = format!("Mend each in the file, then: lapwing refer check {}", file.display());
+    Problem::new(Code::Invalid, what).hint(hint).faults(faults)
 }
 
 impl Submit {
@@ -284,13 +281,13 @@ impl Submit {
         }
         let faults = check_items(ctx.out, &self.file, &draft.form);
         if !faults.is_empty() {
-            let what = format!("the evidence beside {} has faults", self.file.display());
-            return Err(Problem::new(Code::Invalid, what).faults(faults));
+            let what = format!("the evidence beside {} has {} fault(s)", self.file.display(), faults.len());
+            let hint = "The manifest in the file and the files in `evidence/` must be the same things: mend either.";
+            return Err(Problem::new(Code::Invalid, what).hint(hint).faults(faults));
         }
         let checked: Checked = node.call(Op::ReferralCheck, &[], &draft.wanted())?;
         if !checked.ok {
-            let what = format!("{} has {} fault(s)", self.file.display(), checked.faults.len());
-            return Err(Problem::new(Code::Invalid, what).faults(checked.faults));
+            return Err(faulty(&self.file, checked.faults));
         }
         wait::until_interrupted("stopped; run it again to go on");
         let thread = self.upload_all(ctx, &node, &draft.form)?;

@@ -152,7 +152,9 @@ impl Story<'_> {
 
     /// Where a node is reached.
     pub fn address(&self, name: &str) -> anyhow::Result<String> {
-        self.status(name)?.listening.first().cloned().context("it listens nowhere")
+        until(&format!("{name} listens"), PATIENCE, || {
+            self.status(name)?.listening.first().cloned().context("it listens nowhere")
+        })
     }
 
     // -- directory --------------------------------------------------------------------------------------------------
@@ -311,15 +313,18 @@ impl Story<'_> {
         };
         self.everywhere("the reason is read by every agency", &self.agencies(), reads)?;
         let private = PRIVATE.name;
-        let log: Page<LogRow> = self.stage.read(private, Op::Log, &[objector], &[("log", "agy".into())])?;
-        ensure!(log.items.is_empty() && !reads(private)?, "an agency-only entry reached {private}");
+        let (log, reason) = until("the private participant's view", PATIENCE, || {
+            let log: Page<LogRow> = self.stage.read(private, Op::Log, &[objector], &[("log", "agy".into())])?;
+            Ok((log, reads(private)?))
+        })?;
+        ensure!(log.items.is_empty() && !reason, "an agency-only entry reached {private}");
         ensure!(!holds_bytes(&self.stage.data(private), REASON.as_bytes())?, "the reason lies in {private}'s folder");
         self.teller.held(&format!("no byte of the reason is in {private}'s folder, and its log 2 is empty there"));
         // its window runs and changes nothing
         std::thread::sleep(Duration::from_secs(4));
         self.everywhere(&format!("{name} stays barred when the window has run"), &self.participants(), barred)?;
-        let refused = self.status(name)?.standing.as_deref() != Some("participant");
-        ensure!(refused, "{name} believes that it takes part");
+        let standing = until("the barred one's own view", PATIENCE, || Ok(self.status(name)?.standing))?;
+        ensure!(standing.as_deref() != Some("participant"), "{name} believes that it takes part");
         Ok(())
     }
 
@@ -478,7 +483,9 @@ impl Story<'_> {
         })?;
         self.teller.held(&format!("{from} sees it decided"));
         self.export(from, thread)?;
-        self.teller.held(&format!("{from}: the case as one file; `lapwing verify` checks it offline: every signature and receipt holds"));
+        self.teller.held(&format!(
+            "{from}: the case as one file; `lapwing verify` checks it offline: every signature and receipt holds"
+        ));
         Ok(())
     }
 

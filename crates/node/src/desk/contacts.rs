@@ -39,7 +39,7 @@ impl Wanted {
             return Err(Problem::new(Code::Malformed, format!("`language`: `{bad}` is not a language tag (BCP 47)")));
         }
         Ok(Wanted {
-            country: filter(call, "country").map(str::to_ascii_uppercase),
+            country: names::country(call)?,
             area: parsed(call, "area")?,
             channel: parsed(call, "channel")?,
             measure: parsed(call, "measure")?,

@@ -5,6 +5,7 @@ use super::names::{self, Looks, name, named};
 use super::paging::page;
 use super::time::rfc3339;
 use super::{Answer, Desk, filter, json, parsed, path};
+use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::Call;
 use lapwing_api::types::{Member, MemberDetail, ObjectionView};
 use lapwing_engine::engine::State;
@@ -17,8 +18,8 @@ impl Desk {
         let view = self.view();
         let state = &view.state;
         let class: Option<Class> = parsed(call, "class")?;
-        let country = filter(call, "country").map(str::to_ascii_uppercase);
-        let standing = filter(call, "standing");
+        let country = names::country(call)?;
+        let standing = filter(call, "standing").map(standing_named).transpose()?;
         let chosen = names::everyone(state).into_iter().filter(|(pid, i)| {
             class.is_none_or(|c| c == i.class)
                 && country.as_ref().is_none_or(|c| *c == i.country)
@@ -34,6 +35,15 @@ impl Desk {
         let pid = names::participant(&view.state, path(call, "name"))?;
         json(&detail(&view.state, &pid, crate::office::now_ms()))
     }
+}
+
+/// A filter of standings. `unknown` is this participant before anyone introduced it.
+fn standing_named(text: &str) -> Result<&'static str, Problem> {
+    let known = ["participant", "suspended", "objected", "candidate", "left", "unknown"];
+    known
+        .into_iter()
+        .find(|s| *s == text)
+        .ok_or_else(|| Problem::new(Code::Malformed, format!("`standing` is one of: {}", known.join(", "))))
 }
 
 fn standing_of(state: &State, pid: &Pid) -> &'static str {

@@ -45,6 +45,7 @@ use lapwing_api::service::{Call, Caller, Later, Notice, Reply, Service};
 use lapwing_api::types::{Done, Page, WhoAmI};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -89,6 +90,18 @@ impl Desk {
     }
 
     async fn answer(&self, call: Call) -> Answer {
+        if matches!(
+            call.op,
+            Op::Shutdown
+                | Op::AssertCurrent
+                | Op::TokenRevoke
+                | Op::Introduce
+                | Op::DropProposal
+                | Op::Drafts
+                | Op::EvidenceFetch
+        ) {
+            nothing(&call)?;
+        }
         match call.op {
             Op::Live => done(),
             Op::Status => self.blocking(call, Desk::status).await,
@@ -125,6 +138,7 @@ impl Desk {
             Op::Propose => self.propose(call).await,
             Op::Proposal => self.blocking(call, Desk::proposal).await,
             Op::Approve => self.approve(call).await,
+            Op::DropProposal => self.drop_proposal(call).await,
             Op::Motions => self.blocking(call, Desk::motions).await,
             Op::Objection => self.blocking(call, Desk::objection).await,
             Op::IdEntry => self.take_id_entry(call).await,
@@ -199,10 +213,45 @@ fn whole<T: Serialize>(items: Vec<T>, view: &View) -> Answer {
     json(&Page { items, next: None, as_of: view.state.as_of })
 }
 
-/// The JSON body as what the operation takes.
-fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Problem> {
-    T::deserialize(&call.body)
-        .map_err(|e| Problem::new(Code::Malformed, format!("the body does not fit {}: {e}", call.op.row().name)))
+/// The JSON body as what the operation takes. A field that would not be read is refused, at any depth: it would be lost
+/// without a word.
+fn body<T: DeserializeOwned + Serialize>(call: &Call) -> Result<T, Problem> {
+    let bad =
+        |what: String| Problem::new(Code::Malformed, format!("the body does not fit {}: {what}", call.op.row().name));
+    let read = T::deserialize(&call.body).map_err(|e| bad(e.to_string()))?;
+    let taken = serde_json::to_value(&read).map_err(|e| internal("reading a body", e))?;
+    match unread(&call.body, &taken) {
+        Some(path) => Err(bad(format!("unknown field `{path}`"))),
+        None => Ok(read),
+    }
+}
+
+/// The path of the first field of `given` that `taken` does not have.
+fn unread(given: &Value, taken: &Value) -> Option<String> {
+    let below = |key: String, rest: String| if rest.is_empty() { key } else { format!("{key}.{rest}") };
+    match (given, taken) {
+        (Value::Object(given), Value::Object(taken)) => given.iter().find_map(|(key, value)| match taken.get(key) {
+            Some(read) => unread(value, read).map(|rest| below(key.clone(), rest)),
+            // a field that is left out where it is empty
+            None if value.is_null() => None,
+            None => Some(key.chars().filter(|c| !c.is_control()).take(64).collect()),
+        }),
+        (Value::Array(given), Value::Array(taken)) => {
+            let mut pairs = given.iter().zip(taken).enumerate();
+            pairs.find_map(|(i, (given, taken))| unread(given, taken).map(|rest| below(i.to_string(), rest)))
+        }
+        _ => None,
+    }
+}
+
+/// An operation that takes nothing: no body, or an empty object.
+fn nothing(call: &Call) -> Result<(), Problem> {
+    match &call.body {
+        Value::Null => Ok(()),
+        Value::Object(map) if map.is_empty() => Ok(()),
+        _ => Err(Problem::new(Code::Malformed, format!("{} takes no content", call.op.row().name))
+            .hint("Send `{}` or no body.")),
+    }
 }
 
 /// A parameter of the path: always there.
@@ -237,6 +286,21 @@ fn not_found(what: impl Into<String>) -> Problem {
 fn internal(what: &str, error: impl std::fmt::Display) -> Problem {
     tracing::error!(%error, what, "an operation failed");
     Problem::new(Code::Internal, format!("{what} failed; the node's log says why"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_field_that_nobody_reads_is_found_at_any_depth() {
+        let taken = json!({ "a": 1, "b": [{ "c": null }, { "c": 2 }] });
+        let of = |given: Value| unread(&given, &taken);
+        assert_eq!(of(json!({ "a": 5, "b": [{}, { "c": 7 }], "gone": null })), None);
+        assert_eq!(of(json!({ "x": 1 })), Some("x".into()));
+        assert_eq!(of(json!({ "b": [{}, { "d": 1 }] })), Some("b.1.d".into()));
+    }
 }
 
 #[cfg(test)]

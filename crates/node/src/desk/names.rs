@@ -1,11 +1,12 @@
 //! From words to ids: NAME of a participant, THREAD of a case, and names that could be taken for each other.
 
 use lapwing_api::problem::{Code, Problem};
+use lapwing_api::service::Call;
 use lapwing_api::types::Name;
 use lapwing_engine::engine::State;
 use lapwing_engine::membership::Standing;
 use lapwing_record::id::{EntryId, Pid, ThreadId};
-use lapwing_record::identity::{Inception, words};
+use lapwing_record::identity::{Inception, is_country, words};
 use std::collections::BTreeMap;
 
 /// Characters of an id that stand for it at least.
@@ -166,6 +167,19 @@ impl Looks {
         let alike = self.0.get(&skeleton(short_name)).into_iter().flatten();
         let others = alike.filter(|(other, _)| other != pid);
         others.map(|(other, name)| if name == short_name { other.to_string() } else { name.clone() }).collect()
+    }
+}
+
+/// A filter of countries: two letters, of either case.
+pub(super) fn country(call: &Call) -> Result<Option<String>, Problem> {
+    let Some(text) = super::filter(call, "country") else { return Ok(None) };
+    let code = text.to_ascii_uppercase();
+    match is_country(&code) {
+        true => Ok(Some(code)),
+        false => Err(Problem::new(
+            Code::Malformed,
+            format!("`country`: `{}` is not a country: two letters (ISO 3166-1 alpha-2), such as NL", shown(text)),
+        )),
     }
 }
 

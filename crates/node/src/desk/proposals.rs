@@ -62,6 +62,13 @@ impl Desk {
         }
     }
 
+    pub(super) async fn drop_proposal(&self, call: Call) -> Answer {
+        let id = names::by_prefix(self.view().state.proposals.keys().copied(), path(&call, "id"), "proposal")?;
+        self.office.command(Command::DropProposal(id)).await?;
+        tracing::info!(proposal = %id.short(), by = super::name_of_caller(&call), "dropped");
+        super::done()
+    }
+
     pub(super) async fn approve(&self, call: Call) -> Answer {
         let by = signature(&body(&call)?)?;
         let view = self.view();

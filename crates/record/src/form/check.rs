@@ -59,7 +59,7 @@ impl Check {
     fn date(&mut self, path: &str, value: Option<&String>, required: bool) {
         match value {
             None if required => self.fault(path, "is required: a date such as 2027-01-31"),
-            Some(text) if !is_date(text) => self.fault(path, format!("`{text}` is not a date such as 2027-01-31")),
+            Some(text) if !is_date(text) => self.fault(path, format!("{text:?} is not a date such as 2027-01-31")),
             _ => {}
         }
     }
@@ -76,7 +76,7 @@ impl Check {
         self.text("campaign_ref", &form.campaign_ref, false, 100);
         match &form.language {
             None => self.fault("language", "is required: a tag such as en or pt-BR"),
-            Some(tag) if !is_language(tag) => self.fault("language", format!("`{tag}` is not a language tag (BCP 47)")),
+            Some(tag) if !is_language(tag) => self.fault("language", format!("{tag:?} is not a language tag (BCP 47)")),
             _ => {}
         }
         self.date("created_at", form.created_at.as_ref(), true);
@@ -104,7 +104,7 @@ impl Check {
         self.texts("handling_codes", codes, 4, 300);
         for (i, code) in codes.iter().enumerate() {
             if !["H0", "H1", "H2", "H3"].iter().any(|h| code == h || code.starts_with(&format!("{h}:"))) {
-                self.fault(&format!("handling_codes.{i}"), format!("`{code}` is not H0, H1, H2 or H3:text"));
+                self.fault(&format!("handling_codes.{i}"), format!("{code:?} is not H0, H1, H2 or H3:text"));
             }
         }
         self.text("permitted_purpose", &form.permitted_purpose, false, 500);
@@ -126,7 +126,7 @@ impl Check {
         }
         for (i, tag) in form.message_languages.as_deref().unwrap_or_default().iter().enumerate() {
             if !is_language(tag) {
-                self.fault(&format!("message_languages.{i}"), format!("`{tag}` is not a language tag (BCP 47)"));
+                self.fault(&format!("message_languages.{i}"), format!("{tag:?} is not a language tag (BCP 47)"));
             }
         }
         self.text("narrative", &form.narrative, true, 4000);
@@ -245,11 +245,14 @@ impl Check {
     }
 }
 
-/// Whether `text` begins with a date of RFC 3339 that exists, and is that date or a full time.
+/// Whether `text` is a date of RFC 3339 that exists, or such a date with a time and an offset.
 pub fn is_date(text: &str) -> bool {
-    let Some(date) = text.get(..10) else { return false };
-    let part = |range: std::ops::Range<usize>| date.get(range).and_then(|p| p.parse::<u32>().ok());
-    let (Some(year), Some(month), Some(day)) = (part(0..4), part(5..7), part(8..10)) else { return false };
+    let bytes = text.as_bytes();
+    let number = |range: std::ops::Range<usize>| {
+        let digits = bytes.get(range)?;
+        digits.iter().all(u8::is_ascii_digit).then(|| digits.iter().fold(0u32, |n, d| n * 10 + u32::from(d - b'0')))
+    };
+    let (Some(year), Some(month), Some(day)) = (number(0..4), number(5..7), number(8..10)) else { return false };
     let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     let days = match month {
         4 | 6 | 9 | 11 => 30,
@@ -257,17 +260,30 @@ pub fn is_date(text: &str) -> bool {
         2 => 28,
         _ => 31,
     };
-    let rest = &text[10..];
-    let time = rest.is_empty()
-        || (rest.len() >= 10
-            && rest.is_ascii()
-            && rest.starts_with('T')
-            && (rest.ends_with('Z') || rest.contains(['+', '-'])));
-    date.as_bytes()[4] == b'-'
-        && date.as_bytes()[7] == b'-'
-        && (1..=12).contains(&month)
-        && (1..=days).contains(&day)
-        && time
+    let dashes = bytes[4] == b'-' && bytes[7] == b'-';
+    dashes && (1..=12).contains(&month) && (1..=days).contains(&day) && (bytes.len() == 10 || is_time(&bytes[10..]))
+}
+
+/// `Thh:mm:ss`, a fraction or none, and `Z` or `±hh:mm`.
+fn is_time(bytes: &[u8]) -> bool {
+    let two = |at: usize, max: u8| {
+        let digits = bytes.get(at..at + 2).filter(|d| d.iter().all(u8::is_ascii_digit));
+        digits.is_some_and(|d| (d[0] - b'0') * 10 + (d[1] - b'0') <= max)
+    };
+    let mark = |at: usize, b: u8| bytes.get(at) == Some(&b);
+    if !(mark(0, b'T') && two(1, 23) && mark(3, b':') && two(4, 59) && mark(6, b':') && two(7, 60)) {
+        return false;
+    }
+    let mut at = 9;
+    if mark(at, b'.') {
+        let digits = bytes[at + 1..].iter().take_while(|b| b.is_ascii_digit()).count();
+        if digits == 0 {
+            return false;
+        }
+        at += 1 + digits;
+    }
+    let offset = (mark(at, b'+') || mark(at, b'-')) && two(at + 1, 23) && mark(at + 3, b':') && two(at + 4, 59);
+    (mark(at, b'Z') && bytes.len() == at + 1) || (offset && bytes.len() == at + 6)
 }
 
 /// Whether an identifier has the form of its kind.
@@ -286,14 +302,17 @@ pub fn check_identifier(kind: IdentifierKind, value: &str) -> Result<(), String>
                 && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
                 && !scheme.is_empty()
         }),
-        IdentifierKind::Asn => value.trim_start_matches("AS").parse::<u32>().is_ok(),
+        IdentifierKind::Asn => {
+            let digits = value.strip_prefix("AS").unwrap_or(value);
+            digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u32>().is_ok()
+        }
         IdentifierKind::Phone => {
             value.starts_with('+') && (8..=16).contains(&value.len()) && value[1..].bytes().all(|b| b.is_ascii_digit())
         }
         IdentifierKind::Sha256 => value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit()),
         _ => true,
     };
-    if ok { Ok(()) } else { Err(format!("`{}` is not a {kind}", value.chars().take(80).collect::<String>())) }
+    if ok { Ok(()) } else { Err(format!("{:?} is not a {kind}", value.chars().take(80).collect::<String>())) }
 }
 
 fn is_domain(value: &str) -> bool {

@@ -1,26 +1,20 @@
 //! Vectors that every reader must take, and what it must find in them.
 
+use crate::good_cases::{self, stmt};
 use crate::{World, detached, entry_at, hex};
-use lapwing_record::cbor::{Bytes, Value, encode};
+use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::charter::{CharterFile, Params, Veto};
 use lapwing_record::directory::*;
 use lapwing_record::entry::{Draft, Entry, EntryType, LogKind};
-use lapwing_record::form::{Form, check, sample};
-use lapwing_record::id::{Digest, EntryId, HashOf, MsgId, NetworkId, Pid, ThreadId, base32};
+use lapwing_record::id::{Digest, EntryId, HashOf, Pid, base32};
 use lapwing_record::identity::*;
 use lapwing_record::idlog::IdLog;
 use lapwing_record::membership::*;
-use lapwing_record::seal::{Suite, kem_kid, public_key, seal};
+use lapwing_record::seal::{Suite, kem_kid, public_key};
 use lapwing_record::sign::{Context, Detached, SecretKey, Sign1};
 use lapwing_record::statement::*;
-use lapwing_record::testkit::{TestAgency, TestRng};
-use lapwing_record::wire::{
-    Ack, ApplyAnswer, ApplyRequest, AskHeads, Batch, BlobAnswer, CaseAnswer, CaseRequest, HeadRow, Hello, Plane, Root,
-    SyncAnswer, SyncRequest, ThreadHeads, Want,
-};
-use lapwing_record::{blob, locked};
+use lapwing_record::testkit::TestAgency;
 use serde_json::{Value as Json, json};
-use sha2::{Digest as _, Sha256};
 
 /// Every use of a signature.
 pub const CONTEXTS: [Context; 10] = [
@@ -46,17 +40,17 @@ pub fn files(w: &World) -> Vec<(&'static str, Json)> {
         charters(w),
         approvals(w),
         applications(w),
-        statements(w),
-        receipts(w),
-        sealed(w),
-        blobs(),
-        locks(),
-        forms(),
-        messages(w),
+        good_cases::statements(w),
+        good_cases::receipts(w),
+        good_cases::sealed(w),
+        good_cases::blobs(),
+        good_cases::locks(),
+        good_cases::forms(),
+        good_cases::messages(w),
     ]
 }
 
-fn file(name: &'static str, about: &str, vectors: Vec<Json>) -> (&'static str, Json) {
+pub fn file(name: &'static str, about: &str, vectors: Vec<Json>) -> (&'static str, Json) {
     (name, json!({ "about": about, "vectors": vectors }))
 }
 
@@ -415,287 +409,4 @@ fn applications(w: &World) -> (&'static str, Json) {
     };
     let rows = vec![row("an agency", &w.hangang), row("a private-sector representative", &w.company())];
     file("applications.json", "Log 0, endorsement and statement of an applicant.", rows)
-}
-
-// -- referrals ------------------------------------------------------------------------------------------------------
-
-/// The body of a statement of this kind.
-pub fn body(kind: Kind) -> Vec<u8> {
-    let text = |text: &str| Text { text: text.into() };
-    match kind {
-        Kind::Submit => encode(&sample()),
-        Kind::Acknowledge => encode(&Acknowledge {
-            own_reference: "PD/7".into(),
-            decision_by: Some(1_800_000_000_000),
-            urgency_accepted: None,
-            assurance: Assurance::AssuredSubjectTo,
-            note: Some("Open Government Act".into()),
-        }),
-        Kind::NeedInfo => encode(&text("Which of the two addresses?")),
-        Kind::Supplement => encode(&text("The first.")),
-        Kind::Decide => encode(&Decide {
-            items: vec![
-                ItemDecision {
-                    item: 0,
-                    decision: Decision::Refuse,
-                    ground: Some(Ground::InsufficientInformation),
-                    until: None,
-                    note: None,
-                },
-                ItemDecision { item: 1, decision: Decision::Defer, ground: None, until: Some(9), note: None },
-                ItemDecision {
-                    item: 7,
-                    decision: Decision::AcceptInPart,
-                    ground: None,
-                    until: None,
-                    note: Some("the first half".into()),
-                },
-            ],
-        }),
-        Kind::Withdraw => encode(&Ending { note: None }),
-        Kind::Close => encode(&Ending { note: Some("Thank you.".into()) }),
-        Kind::BlobGrant => encode(&BlobGrant { keys: vec![GrantedKey { b3_cipher: Digest([3; 32]), key: [4; 32] }] }),
-        Kind::BlobRequest => encode(&BlobRequest { blobs: vec![Digest([3; 32])] }),
-    }
-}
-
-/// A statement of harbor's to polder or, of the target's kinds, the other way.
-pub fn stmt(w: &World, kind: Kind) -> Stmt {
-    let (from, to) = if kind.by_requester() { (&w.harbor, &w.polder) } else { (&w.polder, &w.harbor) };
-    let first = matches!(kind, Kind::Submit | Kind::Acknowledge);
-    let blob = BlobRef {
-        name: "mail.eml".into(),
-        media: "message/rfc822".into(),
-        size: 12_345,
-        b3_plain: Digest([1; 32]),
-        sha256_plain: Digest([2; 32]),
-        b3_cipher: Digest([3; 32]),
-        salt: Digest([4; 32]),
-    };
-    Stmt {
-        version: 1,
-        network_id: w.network,
-        thread: ThreadId([8; 32]),
-        msg_no: if first { 0 } else { 3 },
-        prev_own: (!first).then_some(MsgId([5; 32])),
-        seen_peer: (kind != Kind::Submit).then_some(MsgId([6; 32])),
-        from: from.pid(),
-        epoch: 0,
-        to: to.pid(),
-        clock: 1_790_000_000_000,
-        expires: 1_792_592_000_000,
-        kind,
-        handling: Tlp::AmberStrict,
-        body: Bytes(body(kind)),
-        blobs: if kind == Kind::Submit { vec![blob] } else { vec![] },
-    }
-}
-
-/// The signed statement, and the keys to read it with.
-pub fn signed(w: &World, stmt: &Stmt) -> (SignedStmt, EpochKeys) {
-    let by = if stmt.from == w.harbor.pid() { &w.harbor } else { &w.polder };
-    let approvals = stmt.approval().map(|a| approved(w, &a, &[&by.officers[0]]));
-    (SignedStmt::sign(stmt, &by.feed, approvals), by.inception.first.clone())
-}
-
-fn statements(w: &World) -> (&'static str, Json) {
-    let row = |kind: &Kind| {
-        let stmt = stmt(w, *kind);
-        let (signed, keys) = signed(w, &stmt);
-        let open = signed.open(&keys, &w.network).unwrap();
-        json!({
-            "name": kind.code(), "network": hex(w.network.0), "keys": hex(encode(&keys)),
-            "bytes": hex(encode(&signed)), "msg_id": open.id().to_string(), "hash": signed_hash(&encode(&signed)).to_string(),
-        })
-    };
-    let about = "A signed statement of every kind. `hash` is what the receipt names.";
-    file("statements.json", about, Kind::ALL.iter().map(row).collect())
-}
-
-fn receipts(w: &World) -> (&'static str, Json) {
-    let (signed, _) = signed(w, &stmt(w, Kind::Submit));
-    let (signed, polder) = (encode(&signed), &w.polder);
-    let receipt = Receipt {
-        msg_id: stmt(w, Kind::Submit).id(),
-        hash: signed_hash(&signed),
-        received: 1_790_000_000_500,
-        status: ReceiptStatus::Stored,
-        by: polder.pid(),
-        epoch: 0,
-    };
-    let nack = |current| Nack { sealed: Digest([7; 32]), current, by: polder.pid(), epoch: 0 };
-    let nack = |current| Sign1::sign(&polder.feed, &w.network, Context::Nack, encode(&nack(current)));
-    let ack = Ack { by: polder.pid(), entry: EntryId([6; 32]) };
-    let ack = Sign1::sign(&polder.feed, &w.network, Context::Ack, encode(&ack));
-    let kid = kem_kid(&public_key(Suite::XWing, &[7; 32]));
-    let row = |name: &str, context: Context, rule: &str, sign1: &Sign1, of: Json| {
-        json!({
-            "name": name, "network": hex(w.network.0), "context": context.word(), "payload": rule, "of": of,
-            "keys": hex(encode(&polder.inception.first)), "bytes": hex(encode(sign1)),
-        })
-    };
-    let rows = vec![
-        row("a receipt", Context::Receipt, "receipt", &receipt.sign(&polder.feed, &w.network), hex(&signed)),
-        row("a nack that names the key in force", Context::Nack, "nack", &nack(Some(kid)), Json::Null),
-        row("a nack without a key", Context::Nack, "nack", &nack(None), Json::Null),
-        row("an ack of an objection", Context::Ack, "ack", &ack, Json::Null),
-    ];
-    file("receipts.json", "What receiving nodes sign. A receipt is `of` the signed statement.", rows)
-}
-
-fn sealed(w: &World) -> (&'static str, Json) {
-    let (signed, _) = signed(w, &stmt(w, Kind::Submit));
-    let plains = [("nothing", Vec::new()), ("a signed statement", encode(&signed)), ("just over 1 KiB", vec![7; 1021])];
-    let mut rows = Vec::new();
-    for suite in Suite::ALL {
-        let public = public_key(*suite, &[9; 32]);
-        for (n, (name, plain)) in plains.iter().enumerate() {
-            let sealed = seal(*suite, w.polder.pid(), &public, plain, &mut TestRng::new(n as u64)).unwrap();
-            rows.push(json!({
-                "name": format!("{suite}: {name}"), "suite": suite.code(), "seed": hex([9; 32]),
-                "public": hex(&public), "kid": kem_kid(&public).to_string(), "plain": hex(plain),
-                "rng": n, "bytes": hex(encode(&sealed)),
-            }));
-        }
-    }
-    let about = "Sealed messages. `seed` is the input of DeriveKeyPair; `rng` is the number of the test generator: \
-                 BLAKE3 derive-key output of \"lapwing test rng\" over its eight bytes, little-endian.";
-    file("sealed.json", about, rows)
-}
-
-// -- evidence and disk ----------------------------------------------------------------------------------------------
-
-fn blobs() -> (&'static str, Json) {
-    let row = |len: usize| {
-        let plain: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
-        let sha: [u8; 32] = Sha256::digest(&plain).into();
-        let key = blob::blob_key(&[1; 32], &[2; 32], &sha);
-        let segments = blob::Segments::new(&key);
-        let count = blob::segments(len as u64);
-        let mut cipher = Vec::new();
-        for n in 0..count {
-            let (from, to) = (n as usize * blob::SEGMENT_BYTES, ((n as usize + 1) * blob::SEGMENT_BYTES).min(len));
-            let mut segment = plain[from..to].to_vec();
-            segments.seal(n as u32, n + 1 == count, &mut segment);
-            cipher.extend(segment);
-        }
-        assert_eq!(cipher.len() as u64, blob::sealed_len(len as u64));
-        json!({
-            "name": format!("{len} bytes"), "case_key": hex([1; 32]), "salt": hex([2; 32]), "len": len,
-            "b3_plain": base32(blake3::hash(&plain).as_bytes()), "sha256_plain": base32(&sha), "key": hex(*key),
-            "b3_cipher": base32(blake3::hash(&cipher).as_bytes()), "first_bytes": hex(&cipher[..cipher.len().min(64)]),
-            "sealed_len": cipher.len(),
-        })
-    };
-    let about = "Evidence under its key. The plaintext's byte number i is i mod 251.";
-    file("blobs.json", about, [0, 1, 1000, 65_535, 65_536, 65_537, 200_000].into_iter().map(row).collect())
-}
-
-fn locks() -> (&'static str, Json) {
-    let row = |name: &str, plain: &[u8], place: &[u8]| {
-        json!({
-            "name": name, "key": hex([1; 32]), "place": hex(place), "plain": hex(plain),
-            "bytes": hex(locked::lock(&[1; 32], [2; 24], place, plain)),
-        })
-    };
-    let rows = vec![row("nothing, nowhere", b"", b""), row("a secret at its place", b"secret", b"here")];
-    file("locked.json", "Bytes under a case key, as they lie on disk: XChaCha20-Poly1305, the nonce in front.", rows)
-}
-
-fn forms() -> (&'static str, Json) {
-    let row = |name: &str, form: &Form| {
-        let harm = check::Harm::of(form, &Params::default().harm_weights);
-        json!({
-            "name": name, "bytes": hex(encode(form)), "json": serde_json::to_value(form).unwrap(),
-            "complete": check::check(form).is_empty(), "harm": { "low": harm.low, "high": harm.high },
-        })
-    };
-    let nested = |depth| (0..depth).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
-    let later = Form { unknown: vec![(8, Value::Bool(true)), (999, nested(14))], ..sample() };
-    let mut full = sample();
-    full.campaign_ref = Some("C-1".into());
-    full.stage = Some(lapwing_record::form::CaseStage::Litigation);
-    full.confidentiality_requested = Some(true);
-    full.onward = Some(lapwing_record::form::Onward::Ask);
-    full.period = Some(lapwing_record::form::Period { from: "2026-09-01".into(), to: None });
-    full.volume = Some(u64::MAX);
-    full.evidence = Some(vec![lapwing_record::form::EvidenceItem {
-        name: "mail.eml".into(),
-        media_type: "message/rfc822".into(),
-        size: 12_345,
-        blake3: Digest([1; 32]),
-        sha256: Digest([2; 32]),
-        description: None,
-        method: lapwing_record::form::CollectionMethod::Spamtrap,
-        original: true,
-    }]);
-    let rows = vec![
-        row("an empty form", &Form::default()),
-        row("a minimum referral", &sample()),
-        row("more fields", &full),
-        row("fields of a later version, nested as deep as may be", &later),
-    ];
-    file("forms.json", "The pro forma, its fields as JSON, and its harm score under the default weights.", rows)
-}
-
-// -- messages -------------------------------------------------------------------------------------------------------
-
-/// A hello of harbor's.
-pub fn hello(w: &World) -> Hello {
-    let h = &w.harbor;
-    let first = h.first_entry(&w.network);
-    let binding = NodeBinding { peer: Bytes(vec![5; 38]), addrs: vec![], not_after: 3, revoked: false };
-    let binding = h.entry(&w.network, None, EntryType::NodeBinding, &binding);
-    let (network_id, pid) = (w.network, h.pid());
-    Hello { network_id, pid, schema_max: 1, clock: 7, id_log: vec![first], binding: Some(binding) }
-}
-
-fn messages(w: &World) -> (&'static str, Json) {
-    let h = &w.harbor;
-    let first = h.first_entry(&w.network);
-    let public = public_key(Suite::X25519, &[9; 32]);
-    let sealed = seal(Suite::X25519, w.polder.pid(), &public, b"hello", &mut TestRng::new(0)).unwrap();
-    let sealed = Bytes(encode(&sealed));
-    let want = Want { pid: h.pid(), log: LogKind::Pub, epoch: 1, from: 24 };
-    let head = HeadRow { pid: h.pid(), log: LogKind::Id, epoch: 0, next: 1, id: Digest([1; 32]), contested: false };
-    let root = |plane| Root { plane, root: Digest([2; 32]) };
-    let (thread, piece) = (ThreadId([8; 32]), Digest([3; 32]));
-    let ack = Sign1::sign(&h.feed, &w.network, Context::Ack, encode(&Ack { by: h.pid(), entry: first.id() }));
-    let heads = ThreadHeads { thread, own: 2, theirs: 1 };
-    let nid: NetworkId = w.network;
-    let text = |s: &str| s.to_owned();
-    let rows: Vec<(&str, &str, Vec<u8>)> = vec![
-        ("hello", "hello", encode(&hello(w))),
-        ("hello", "hello without a binding", encode(&Hello { network_id: nid, binding: None, ..hello(w) })),
-        ("sync-request", "root", encode(&SyncRequest::Root(root(Plane::Pub)))),
-        ("sync-request", "heads", encode(&SyncRequest::Heads(AskHeads { plane: Plane::Agy, buckets: vec![0, 255] }))),
-        ("sync-request", "want", encode(&SyncRequest::Want(vec![want]))),
-        ("sync-request", "push", encode(&SyncRequest::Push(vec![first.clone()]))),
-        ("sync-answer", "equal", encode(&SyncAnswer::Equal(true))),
-        ("sync-answer", "buckets", encode(&SyncAnswer::Buckets(vec![[1; 8]; 256]))),
-        ("sync-answer", "heads", encode(&SyncAnswer::Heads(vec![head]))),
-        ("sync-answer", "batch", encode(&SyncAnswer::Batch(Batch { entries: vec![first], more: true }))),
-        ("sync-answer", "acks", encode(&SyncAnswer::Acks(vec![ack]))),
-        ("sync-answer", "refused", encode(&SyncAnswer::Refused(text("not for you")))),
-        ("apply-request", "submit", encode(&ApplyRequest::Submit(w.hangang.application(&nid)))),
-        ("apply-request", "status", encode(&ApplyRequest::Status(w.hangang.pid()))),
-        ("apply-answer", "state", encode(&ApplyAnswer::State(text("submitted")))),
-        ("apply-answer", "refused", encode(&ApplyAnswer::Refused(text("full")))),
-        ("case-request", "sealed", encode(&CaseRequest::Sealed(sealed.clone()))),
-        ("case-request", "level", encode(&CaseRequest::Level(vec![heads]))),
-        ("case-answer", "returned", encode(&CaseAnswer::Returned((vec![sealed], false)))),
-        ("case-answer", "refused", encode(&CaseAnswer::Refused(text("later")))),
-        ("delivered", "refused", encode(&Delivered::Refused((Refusal::Gap, text("message 1 is next"))))),
-        ("blob-request-message", "hashes", encode(&lapwing_record::wire::BlobRequest::Pieces((thread, piece, 0)))),
-        ("blob-request-message", "piece", encode(&lapwing_record::wire::BlobRequest::Piece((thread, piece, 70_000)))),
-        ("blob-answer", "hashes", encode(&BlobAnswer::Pieces((1 << 32, vec![[1; 32], [2; 32]])))),
-        ("blob-answer", "piece", encode(&BlobAnswer::Piece(Bytes(vec![0; 300])))),
-        ("blob-answer", "refused", encode(&BlobAnswer::Refused(text("no such item of evidence")))),
-    ];
-    let row = |(rule, name, bytes): (&str, &str, Vec<u8>)| json!({ "name": format!("{rule}: {name}"), "rule": rule, "bytes": hex(bytes) });
-    file(
-        "messages.json",
-        "What nodes say to each other, by the name of its CDDL rule.",
-        rows.into_iter().map(row).collect(),
-    )
 }
