@@ -68,6 +68,10 @@ pub trait Service: Send + Sync + 'static {
     fn authenticate(&self, secret: &str) -> Option<Caller>;
     /// Where uploads are put: a folder on the data disk whose files no one else reads.
     fn upload_dir(&self) -> PathBuf;
+    /// Whether an upload would be taken at all: asked before its bytes are read, which may be many.
+    fn before_upload(&self, _: &Call) -> Result<(), Problem> {
+        Ok(())
+    }
     /// Carries out a call.
     fn call<'a>(&'a self, call: Call) -> Later<'a, Result<Reply, Problem>>;
     /// The number of the newest event: where those begin who resume nothing.

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 /// Applications kept in the inbox at most (annex §7.5).
 pub const MAX_APPLICATIONS: usize = 1000;
-/// Milliseconds that an application waits in the inbox.
+/// Milliseconds that an application waits in the inbox; then the next one may take its place.
 pub const APPLICATION_TTL_MS: u64 = 30 * DAY_MS;
 /// State digests remembered, to be confirmed by.
 const MAX_REACHED: usize = 4096;
@@ -137,6 +137,8 @@ pub struct Engine {
     pub(crate) connected: BTreeSet<Pid>,
     pub(crate) in_flight: BTreeSet<MsgId>,
     pub(crate) notified_at: BTreeMap<Digest, u64>,
+    /// Own headers that were handed out to be signed.
+    signing: BTreeSet<EntryId>,
     /// Callers that get their answer when the entry that they caused is signed and placed: what they read next shows it.
     awaiting: BTreeMap<EntryId, (ReplyTo, Answer)>,
     /// After a restore: peers whose cases with us were compared.
@@ -215,6 +217,10 @@ impl State {
             Fact::Reserved(r) => Arc::make_mut(&mut self.reserved).push(r.clone()),
             Fact::Applied(a) => {
                 if let Some(pid) = a.application.id_log.first().map(|e| e.header().pid) {
+                    let lapsed = |(_, i): &(&Pid, &Inbox)| i.at + APPLICATION_TTL_MS < a.at;
+                    if let Some(oldest) = self.inbox.iter().filter(lapsed).map(|(p, _)| *p).next() {
+                        self.inbox.remove_mut(&oldest);
+                    }
                     self.inbox.insert_mut(pid, Inbox { at: a.at, application: Arc::new(a.application.clone()) });
                 }
             }
@@ -381,6 +387,7 @@ impl Engine {
             connected: BTreeSet::new(),
             in_flight: BTreeSet::new(),
             notified_at: BTreeMap::new(),
+            signing: BTreeSet::new(),
             awaiting: BTreeMap::new(),
             level_with: None,
         }
@@ -395,6 +402,7 @@ impl Engine {
     pub fn put_back(&mut self, journaled: Engine) {
         self.state = journaled.state;
         self.in_flight.clear();
+        self.signing.clear();
         self.awaiting.clear();
     }
 
@@ -540,6 +548,7 @@ impl Engine {
     fn take_own(&mut self, entry: Entry, now: u64, step: &mut Step) {
         let objects = matches!(entry.header().entry_type(), Some(EntryType::Stances));
         let placed = self.take_entry(entry.clone(), now, step);
+        self.signing.remove(&entry.id());
         if let Some((reply, answer)) = self.awaiting.remove(&entry.id()) {
             step.effects.push(Effect::Reply(reply, Ok(answer)));
         }
@@ -621,7 +630,8 @@ impl Engine {
         let known = self.state.federation.standing(&id.pid).is_some();
         let same = self.state.inbox.get(&id.pid).is_some_and(|i| *i.application == application);
         if !known && !same {
-            if self.state.inbox.size() >= MAX_APPLICATIONS {
+            let lapsed = |i: &Inbox| i.at + APPLICATION_TTL_MS < now;
+            if self.state.inbox.size() >= MAX_APPLICATIONS && !self.state.inbox.values().any(lapsed) {
                 return Err(Refused::Conflict("the inbox for applications is full; apply to another agency".into()));
             }
             self.commit(Fact::Applied(fact::Applied { at: now, application }), step);
@@ -679,23 +689,17 @@ impl Engine {
         };
         let header = draft.header(&body);
         let id = header.id();
-        self.commit(Fact::Reserved(fact::Reserved { header: header.clone(), body: Bytes(body.clone()) }), step);
-        step.effects.push(Effect::Sign(Box::new(header), Bytes(body)));
+        self.commit(Fact::Reserved(fact::Reserved { header, body: Bytes(body) }), step);
+        self.sign_reserved(step);
         id
     }
 
-    /// After a start, once it may sign: what was reserved before and is not signed.
+    /// Hands out what is reserved and not being signed: after a start, once it may sign, and after a full disk.
     fn sign_reserved(&mut self, step: &mut Step) {
-        if self.head == HeadCheck::Done && self.started != 0 {
-            self.started_signing(step);
-        }
-    }
-
-    fn started_signing(&mut self, step: &mut Step) {
-        let asked: BTreeSet<EntryId> =
-            step.effects.iter().filter_map(|e| if let Effect::Sign(h, _) = e { Some(h.id()) } else { None }).collect();
-        for r in self.state.reserved.iter().filter(|r| !asked.contains(&r.header.id())) {
-            step.effects.push(Effect::Sign(Box::new(r.header.clone()), r.body.clone()));
+        for r in self.state.reserved.iter() {
+            if self.signing.insert(r.header.id()) {
+                step.effects.push(Effect::Sign(Box::new(r.header.clone()), r.body.clone()));
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the journal holds: facts, with the time that they used (protocol §6, "Journal, erasure, replay").
 //!
-//! The journal is truth. Replaying its facts through [`crate::engine::Engine::apply`] gives the live state, and needs no
+//! The journal is truth. Replaying its facts through [`crate::engine::State::apply`] gives the live state, and needs no
 //! private key, no randomness and no clock. Content of cases is inside only as locked bytes.
 
 use crate::case::Open;

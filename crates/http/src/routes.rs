@@ -98,6 +98,7 @@ async fn handle(
     match (row.body, row.method) {
         (Carries::Events, _) => events::stream(face, &parts.headers, &call),
         (Carries::Upload, _) => {
+            face.service.before_upload(&call)?;
             let upload = request::upload(&face, &parts.headers, body).await?;
             call.upload = Some(upload.path().to_owned());
             perform(face, call, Some(upload)).await

@@ -306,7 +306,12 @@ impl Links {
             link.connected = false;
             link.next_dial = now_ms() + 200;
             link.clock_offset = None;
-            link.pid
+            let pid = link.pid;
+            // of strangers nothing is remembered: their names cost them nothing
+            if pid.is_none() {
+                links.remove(&peer);
+            }
+            pid
         };
         if let Some(pid) = pid
             && self.node_of(&pid).is_none()

@@ -69,7 +69,7 @@ pub enum Officer {
   lapwing heal --root-key lapwing-data-keys/root-1.key
   lapwing heal --root-key root-1.key --anchor pub:41:4k3mzx7q… --anchor agy:7:abcdefgh…")]
 pub struct Heal {
-    /// The last entry to stand by: [LOG:]SEQ:ID, LOG being pub (default) or agy. Without it: the node's own heads.
+    /// The last entry to stand by: `[LOG:]SEQ:ID`, LOG being pub (default) or agy. Without it: the node's own heads.
     #[arg(long, value_name = "[LOG:]SEQ:ID", value_parser = anchor)]
     anchor: Vec<Anchor>,
     #[command(flatten)]

@@ -154,6 +154,7 @@ impl Desk {
         if !is_zone(&profile.time_zone) {
             faults.push(unknown_zone());
         }
+        faults.extend(profile.website.as_deref().and_then(website_fault));
         refuse(faults, "the profile")?;
         self.write(EntryType::Profile, encode(&profile)).await
     }
@@ -165,6 +166,15 @@ impl Desk {
             other => Err(super::internal("writing an own entry", format!("{other:?}"))),
         }
     }
+}
+
+/// A web site is an address that a browser opens as a page: everyone in the federation is shown it.
+fn website_fault(text: &str) -> Option<FieldFault> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let page = host.is_some_and(|h| h.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['));
+    let plain = !text.chars().any(|c| c.is_whitespace() || "<>\"'`".contains(c));
+    let what = "must be a web address such as https://agency.example".to_owned();
+    (!page || !plain).then(|| FieldFault { path: "website".into(), what })
 }
 
 fn unknown_zone() -> FieldFault {
@@ -229,6 +239,18 @@ mod tests {
 
     fn slots(world: &World, wanted: &Wanted) -> Vec<String> {
         found(world.state(), wanted, 2_000).into_iter().map(|r| r.contact.slot).collect()
+    }
+
+    #[test]
+    fn a_web_site_is_an_address_of_a_page() {
+        for good in ["https://agency.example", "http://agency.example/spam?x=1#y", "https://[2001:db8::1]/"] {
+            assert_eq!(website_fault(good), None, "{good}");
+        }
+        for bad in
+            ["javascript:alert(1)", "agency.example", "https://", "https:///x", "https://a b", "https://a\"b", ""]
+        {
+            assert!(website_fault(bad).is_some(), "{bad}");
+        }
     }
 
     #[test]

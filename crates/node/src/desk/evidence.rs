@@ -28,7 +28,7 @@ use std::sync::Arc;
 // -- in ---------------------------------------------------------------------------------------------------------------
 
 /// What an upload says of itself, before a byte is read.
-struct Announced {
+pub(super) struct Announced {
     name: String,
     media: String,
     sha256: [u8; 32],
@@ -90,14 +90,18 @@ impl Desk {
     pub(super) fn put_evidence(&self, call: &Call) -> Answer {
         let upload = call.upload.clone().ok_or_else(|| Problem::new(Code::Malformed, "there is no upload"))?;
         let plaintext = Plaintext(upload);
-        let thread = self.draft(path(call, "thread"))?;
-        let announced = Announced::read(call)?;
+        let (thread, announced) = self.announced(call)?;
         let item = self.seal(&thread, announced, &plaintext.0)?;
         drop(plaintext);
         let view = view_of(&item, "here", sealed_len(item.size), 0, None);
         self.add_to_draft(&thread, item)?;
         self.office.counters.add("evidence_bytes_sealed", view.size);
         status_json(201, &view)
+    }
+
+    /// The draft that an upload is for, and what it says of itself.
+    pub(super) fn announced(&self, call: &Call) -> Result<(ThreadId, Announced), Problem> {
+        Ok((self.draft(path(call, "thread"))?, Announced::read(call)?))
     }
 
     fn seal(&self, thread: &ThreadId, announced: Announced, file: &Path) -> Result<BlobRef, Problem> {

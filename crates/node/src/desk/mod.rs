@@ -5,7 +5,7 @@
 //!              └▶ changes: a Command to the driver ─▶ durable ─▶ answer
 //! ```
 //!
-//! One file a noun. A handler takes words from outside, makes them into ids ([`names`]), and answers with the contract's
+//! One file a noun. A handler takes words from outside, makes them into ids (`names`), and answers with the contract's
 //! types. Everything that reads a disk runs on a thread that may block. Content of cases is opened here only, for callers
 //! who may see it, and never logged.
 
@@ -167,6 +167,10 @@ impl Service for Desk {
 
     fn upload_dir(&self) -> PathBuf {
         self.uploads.clone()
+    }
+
+    fn before_upload(&self, call: &Call) -> Result<(), Problem> {
+        self.announced(call).map(drop)
     }
 
     fn call<'a>(&'a self, call: Call) -> Later<'a, Answer> {

@@ -7,12 +7,12 @@ use super::{Answer, Desk, body, hex, json, path, status_json};
 use lapwing_api::problem::{Code, FieldFault, Problem};
 use lapwing_api::service::Call;
 use lapwing_api::types::{ApprovalIn, Prepared, Said, Saying};
-use lapwing_engine::case::Case;
+use lapwing_engine::case::{Case, Open};
 use lapwing_engine::engine::State;
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::identity::{check_text, words};
 use lapwing_record::membership::Approval;
-use lapwing_record::statement::{Acknowledge, Decide, Ending, Kind, Text};
+use lapwing_record::statement::{Acknowledge, Decide, Ending, Kind, Stmt, Text};
 
 /// Characters of a text or note at most.
 const MAX_TEXT: usize = 32 * 1024;
@@ -102,6 +102,7 @@ fn prepared(state: &State, case: &Case, spoken: &Spoken) -> Result<Prepared, Pro
     if case.target != state.me {
         return Err(Problem::new(Code::Conflict, "only the side that was asked acknowledges and decides"));
     }
+    allowed(state, case, spoken)?;
     let id = state.my_id();
     let approval = Approval {
         pid: state.me,
@@ -123,6 +124,31 @@ fn prepared(state: &State, case: &Case, spoken: &Spoken) -> Result<Prepared, Pro
         words: in_words(state, case, spoken),
         needed: id.current().needed(act),
     })
+}
+
+/// Whether the statement could be made now: officers are not asked to sign what would be refused.
+fn allowed(state: &State, case: &Case, spoken: &Spoken) -> Result<(), Problem> {
+    let (me, peer) = (state.me, case.peer(&state.me));
+    let (own, theirs) = (case.side(&me), case.side(&peer));
+    let stmt = Stmt {
+        version: 1,
+        network_id: *state.federation.network(),
+        thread: case.thread,
+        msg_no: own.len() as u64,
+        prev_own: own.last().map(|t| t.open.id),
+        seen_peer: theirs.last().map(|t| t.open.id),
+        from: me,
+        epoch: state.my_id().epoch(),
+        to: peer,
+        clock: 0,
+        expires: 1,
+        kind: spoken.kind,
+        handling: case.handling(),
+        body: Bytes(spoken.body.clone()),
+        blobs: Vec::new(),
+    };
+    let open = Open::of(&stmt).map_err(|e| Problem::new(Code::Invalid, e.to_string()))?;
+    case.allows(&open).map_err(|(_, why)| Problem::new(Code::Conflict, why))
 }
 
 fn in_words(state: &State, case: &Case, spoken: &Spoken) -> String {
@@ -154,10 +180,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::testworld::World;
     use super::*;
-    use lapwing_engine::case::{Open, Told};
+    use lapwing_engine::case::Told;
     use lapwing_record::form::sample;
     use lapwing_record::id::ThreadId;
-    use lapwing_record::statement::{Assurance, Decision, Ground, ItemDecision, Stmt, Tlp};
+    use lapwing_record::statement::{Assurance, Decision, Ground, ItemDecision, Tlp};
 
     fn submitted(world: &World) -> (Case, Stmt) {
         let stmt = Stmt {
@@ -214,6 +240,20 @@ mod tests {
         let other = Case { requester: case.target, target: case.requester, ..case };
         let spoken = Spoken::of(decide()).unwrap();
         assert_eq!(super::prepared(world.state(), &other, &spoken).unwrap_err().code, Code::Conflict);
+    }
+
+    #[test]
+    fn officers_are_not_asked_for_what_would_be_refused() {
+        let world = World::of(&["harbor", "polder"]);
+        let (case, _) = submitted(&world);
+        let decide = |item, ground| {
+            let decision = Decision::Refuse;
+            let item = ItemDecision { item, decision, ground: Some(ground), until: None, note: None };
+            let spoken = Spoken::of(Saying::Decide { body: Decide { items: vec![item] }, approvals: vec![] }).unwrap();
+            prepared(world.state(), &case, &spoken).map(|_| ()).unwrap_err()
+        };
+        assert_eq!(decide(7, Ground::OutsideCompetence).detail, "the referral has no assistance item 7");
+        assert_eq!(decide(0, Ground::InsufficientInformation).code, Code::Conflict);
     }
 
     #[test]
