@@ -87,7 +87,7 @@ impl Engine {
     /// Whether the people know of the target: a node whose notices fail does not clear.
     fn people_were_told(&self, target: Target) -> bool {
         let told = |kind, pid: Option<Pid>, subject| {
-            let matches = |t: &&crate::engine::Noticed| {
+            let matches = |t: &&crate::state::Noticed| {
                 t.notice.kind == kind && (pid.is_none() || t.notice.about == pid) && t.notice.subject == subject
             };
             self.state.notices.values().find(matches).is_none_or(|t| t.told.is_some())

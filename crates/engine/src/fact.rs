@@ -1,13 +1,13 @@
 //! What the journal holds: facts, with the time that they used (protocol §6, "Journal, erasure, replay").
 //!
-//! The journal is truth. Replaying its facts through [`crate::engine::State::apply`] gives the live state, and needs no
+//! The journal is truth. Replaying its facts through [`crate::state::State::apply`] gives the live state, and needs no
 //! private key, no randomness and no clock. Content of cases is inside only as locked bytes.
 
 use crate::case::Open;
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::entry::{Entry, Header};
 use lapwing_record::id::{Digest, EntryId, MsgId, Pid, ThreadId};
-use lapwing_record::membership::{Application, Motion, Target};
+use lapwing_record::membership::{Application, Approval, Motion, Target};
 use lapwing_record::sign::{Detached, Sign1};
 use lapwing_record::{cbor_array, cbor_tagged, codes};
 
@@ -64,6 +64,17 @@ cbor_array! {
         pub reason: Option<String>,
         /// Salt of the reason's entry.
         pub salt: [u8; 16],
+    }
+}
+
+impl Proposal {
+    /// What officers of `me` sign for it.
+    pub fn approval(&self, me: Pid) -> Approval {
+        match (&self.motion, self.target) {
+            (Some(motion), _) => motion.approval(me, self.epoch),
+            (None, Some(target)) => Approval::of_stance(me, self.epoch, self.n, self.act, target),
+            (None, None) => unreachable!("a proposal is a motion or has a target: the engine makes no other"),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! ```text
 //! engine     handle(input, now) → facts to commit, effects to perform afterwards
 //!  ├─ duties, propose, delivery, notify     what is due, asked, sent, told
+//!  ├─ state                                 what the journal's facts add up to
 //!  ├─ federation                            everyone's logs and what follows from them
 //!  │    ├─ author, line                     one participant's logs
 //!  │    ├─ membership                       who takes part
@@ -24,5 +25,6 @@ pub mod line;
 pub mod listing;
 pub mod membership;
 mod notify;
-pub mod propose;
+mod propose;
+pub mod state;
 pub mod step;

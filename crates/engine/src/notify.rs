@@ -27,7 +27,7 @@ impl Engine {
         }
     }
 
-    fn notify_due(&self, told: &crate::engine::Noticed, now: u64) -> bool {
+    fn notify_due(&self, told: &crate::state::Noticed, now: u64) -> bool {
         self.notified_at.get(&told.notice.id()).is_none_or(|at| now >= at + NOTIFY_RETRY_MS)
     }
 

@@ -6,22 +6,13 @@ use crate::membership::{Act as Ruled, Standing};
 use crate::step::{Answer, Ask, Effect, Event, Refused, Step};
 use lapwing_record::cbor::encode;
 use lapwing_record::entry::EntryType;
-use lapwing_record::id::{Digest, EntryId, Pid};
+use lapwing_record::id::{Digest, EntryId};
 use lapwing_record::identity::{Act, check_text};
-use lapwing_record::membership::{Approval, Motion, ObjectionReason, Stance, Stances, Target, What};
+use lapwing_record::membership::{Motion, ObjectionReason, Stance, Stances, Target, What};
 use lapwing_record::sign::Detached;
 
 /// Proposals that may wait at a time.
 pub const MAX_PROPOSALS: usize = 100;
-
-/// What officers sign for a proposal.
-pub fn approval(me: Pid, p: &Proposal) -> Approval {
-    match (&p.motion, p.target) {
-        (Some(motion), _) => motion.approval(me, p.epoch),
-        (None, Some(target)) => Approval::of_stance(me, p.epoch, p.n, p.act, target),
-        (None, None) => unreachable!("a proposal is a motion or has a target: propose() makes no other"),
-    }
-}
 
 fn what(act: Act) -> What {
     match act {
@@ -74,7 +65,7 @@ impl Engine {
                 }
             }
         };
-        let id = approval(me, &proposal).digest();
+        let id = proposal.approval(me).digest();
         self.commit(Fact::Proposed(proposal), step);
         step.effects.push(Effect::Event(Event::Proposal(id)));
         Ok(Answer::Proposal(id))
@@ -127,7 +118,7 @@ impl Engine {
         let open = open.ok_or_else(|| Refused::Unknown("no such proposal waits".into()))?;
         let network = *self.state.federation.network();
         let keys = self.state.my_id().current().clone();
-        let act = approval(self.state.me, &open.proposal);
+        let act = open.proposal.approval(self.state.me);
         if open.proposal.epoch != self.state.my_id().epoch() {
             self.conclude(id, None, now, step);
             return Err(Refused::Conflict("the officers have changed since it was proposed; propose it anew".into()));

@@ -145,7 +145,7 @@ impl World {
     fn approve(&mut self, who: &str, id: lapwing_record::id::Digest) -> Result<Answer, Refused> {
         let node = &self.nodes[who];
         let open = node.engine.state().proposals.get(&id).unwrap();
-        let approval = lapwing_engine::propose::approval(node.agency.pid(), &open.proposal);
+        let approval = open.proposal.approval(node.agency.pid());
         let by = approval.sign(&node.agency.officers[0], &self.network);
         self.command(who, Command::Approve { proposal: id, by })
     }

@@ -1,6 +1,6 @@
 //! Applying: submit to agencies, ask how it stands, and join when admitted (protocol §4.2, annex §7.5).
 
-use crate::links::Links;
+use crate::links::{Applying, Links};
 use crate::office::{Office, View};
 use lapwing_engine::membership::Standing;
 use lapwing_engine::step::Input;
@@ -9,20 +9,8 @@ use lapwing_record::cbor::encode;
 use lapwing_record::id::Pid;
 use lapwing_record::membership::Application;
 use lapwing_record::wire::{ApplyAnswer, ApplyRequest, MAX_APPLY, read};
-use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-
-/// What this node knows of its own application.
-#[derive(Clone, Debug, Default)]
-pub struct State {
-    /// Agencies that have it.
-    pub submitted: BTreeSet<Pid>,
-    /// How it stands, as an agency last told: `submitted`, or a standing.
-    pub told: Option<String>,
-    /// Why the last attempt failed.
-    pub trouble: Option<String>,
-}
 
 /// Submits and asks until this node's own fold shows it in full standing.
 pub async fn run(office: Arc<Office>, links: Arc<Links>, application: Application) {
@@ -54,7 +42,7 @@ pub async fn run(office: Arc<Office>, links: Arc<Links>, application: Applicatio
     }
 }
 
-fn state<T>(links: &Links, change: impl FnOnce(&mut State) -> T) -> T {
+fn state<T>(links: &Links, change: impl FnOnce(&mut Applying) -> T) -> T {
     change(&mut links.application.lock().unwrap_or_else(PoisonError::into_inner))
 }
 

@@ -4,7 +4,8 @@
 //! node     from data folder to last breath
 //!  ├─ driver      the one loop: decide, commit, publish, speak
 //!  ├─ office      what the parts share: view, orders, keys, records
-//!  ├─ links       connections: hello, classes, dialling ── sync, push, post, transfer, applicant
+//!  ├─ switchboard what comes in: hello, classes, dialling ── sync, post, transfer, applicant, push
+//!  │    └─ links  connections, requests and their answers
 //!  ├─ vault       keys         ├─ book   where records stand
 //!  ├─ upkeep      own records  ├─ tell   people
 //!  └─ desk        the API's operations
@@ -23,6 +24,7 @@ pub mod node;
 pub mod office;
 pub mod post;
 pub mod push;
+mod switchboard;
 pub mod sync;
 mod tell;
 pub mod tokens;

@@ -144,7 +144,7 @@ async fn vote(office: &Office, agency: &TestAgency, act: Act, about: Pid) {
     let Answer::Proposal(id) = office.command(Command::Propose(ask)).await.unwrap() else { panic!("a proposal") };
     let view = office.view();
     let open = view.state.proposals.get(&id).unwrap();
-    let approval = lapwing_engine::propose::approval(office.me, &open.proposal);
+    let approval = open.proposal.approval(office.me);
     let by = approval.sign(&agency.officers[0], &office.network);
     office.command(Command::Approve { proposal: id, by }).await.unwrap();
 }

@@ -4,7 +4,7 @@ use super::Desk;
 use super::names::named;
 use lapwing_api::ops::{Access, Role};
 use lapwing_api::service::Notice;
-use lapwing_engine::engine::State;
+use lapwing_engine::state::State;
 use lapwing_engine::step::Event;
 use lapwing_record::id::Pid;
 

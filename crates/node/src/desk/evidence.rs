@@ -13,7 +13,7 @@ use lapwing_api::problem::{Code, FieldFault, Problem};
 use lapwing_api::service::{Call, Reply};
 use lapwing_api::types::{Done, EvidenceView};
 use lapwing_engine::case::Case;
-use lapwing_engine::engine::State;
+use lapwing_engine::state::State;
 use lapwing_record::blob::{SEGMENT_BYTES, Segments, TAG_BYTES, blob_key, sealed_len, segments};
 use lapwing_record::id::{Digest, ThreadId};
 use lapwing_record::identity::check_text;

@@ -5,8 +5,8 @@ use super::names::{self, named};
 use super::{Answer, Desk, json, path};
 use lapwing_api::service::Call;
 use lapwing_api::types::{ElectorView, Explained};
-use lapwing_engine::engine::State;
 use lapwing_engine::membership::{Counts, Decisive, Elector, Explanation, Rank, Reason, Standing, Target, Why, Word};
+use lapwing_engine::state::State;
 use lapwing_record::id::{EntryId, Pid};
 
 impl Desk {

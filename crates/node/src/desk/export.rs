@@ -5,7 +5,7 @@ use crate::folder;
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::{Call, Reply};
 use lapwing_engine::case::Told;
-use lapwing_engine::engine::State;
+use lapwing_engine::state::State;
 use lapwing_record::bundle::{Bundle, Sent};
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::charter::MAX_CHARTER_FILE;

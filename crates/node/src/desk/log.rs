@@ -8,9 +8,9 @@ use super::{Answer, Desk, parsed, path};
 use lapwing_api::service::Call;
 use lapwing_api::types::LogRow;
 use lapwing_engine::author::Author;
-use lapwing_engine::engine::State;
 use lapwing_engine::line::{Line, Says};
 use lapwing_engine::membership::{Item, Word};
+use lapwing_engine::state::State;
 use lapwing_record::entry::{EntryType, LogKind};
 use lapwing_record::id::Pid;
 

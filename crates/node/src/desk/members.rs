@@ -8,8 +8,8 @@ use super::{Answer, Desk, filter, json, parsed, path};
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::Call;
 use lapwing_api::types::{Member, MemberDetail, ObjectionView};
-use lapwing_engine::engine::State;
 use lapwing_engine::membership::{Target, Word};
+use lapwing_engine::state::State;
 use lapwing_record::id::Pid;
 use lapwing_record::identity::{Class, words};
 

@@ -3,8 +3,8 @@
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::Call;
 use lapwing_api::types::Name;
-use lapwing_engine::engine::State;
 use lapwing_engine::membership::Standing;
+use lapwing_engine::state::State;
 use lapwing_record::id::{EntryId, Pid, ThreadId};
 use lapwing_record::identity::{Inception, is_country, words};
 use std::collections::BTreeMap;

@@ -5,8 +5,8 @@ use super::time::rfc3339;
 use super::{Answer, Desk, whole};
 use lapwing_api::service::Call;
 use lapwing_api::types::NoticeView;
-use lapwing_engine::engine::{Noticed, State};
 use lapwing_engine::fact::{Notice, NoticeKind};
+use lapwing_engine::state::{Noticed, State};
 use lapwing_record::id::{Digest, Pid};
 
 impl Desk {

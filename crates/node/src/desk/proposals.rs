@@ -7,8 +7,7 @@ use crate::vault::random;
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::Call;
 use lapwing_api::types::{ApprovalIn, ApprovalOut, ProposalView, Propose};
-use lapwing_engine::engine::{Pending, State};
-use lapwing_engine::propose::approval;
+use lapwing_engine::state::{Pending, State};
 use lapwing_engine::step::{Answer as Done, Ask, Command};
 use lapwing_record::cbor::encode;
 use lapwing_record::id::{Digest, Pid};
@@ -110,7 +109,7 @@ fn proposal(state: &State, id: &Digest, pending: &Pending) -> ProposalView {
             Target::Motion(id) => format!("motion:{id}"),
         }),
         motion: p.motion.as_ref().map(|m| hex::encode(&encode(m))),
-        bytes: hex::encode(&approval(state.me, p).bytes()),
+        bytes: hex::encode(&p.approval(state.me).bytes()),
         words: in_words(state, p),
         approved_by: pending.approvals.iter().map(|a| a.kid.to_string()).collect(),
         needed: keys.needed(p.act),
@@ -177,7 +176,7 @@ mod tests {
             reason: Some("secret reason".into()),
             salt: [0; 16],
         };
-        let id = approval(world.state().me, &p).digest();
+        let id = p.approval(world.state().me).digest();
         let pending = Pending { proposal: std::sync::Arc::new(p), approvals: vec![] };
         let view = proposal(world.state(), &id, &pending);
         assert!(

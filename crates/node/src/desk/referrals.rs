@@ -10,7 +10,7 @@ use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::Call;
 use lapwing_api::types::{HarmView, ReferralDetail, ReferralRow, StatementView, Stuck};
 use lapwing_engine::case::{Case, Delivery, Stage, Told};
-use lapwing_engine::engine::State;
+use lapwing_engine::state::State;
 use lapwing_record::cbor::decode;
 use lapwing_record::form::Form;
 use lapwing_record::form::check::Harm;

@@ -8,7 +8,7 @@ use lapwing_api::problem::{Code, FieldFault, Problem};
 use lapwing_api::service::Call;
 use lapwing_api::types::{ApprovalIn, Prepared, Said, Saying};
 use lapwing_engine::case::{Case, Open};
-use lapwing_engine::engine::State;
+use lapwing_engine::state::State;
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::identity::{check_text, words};
 use lapwing_record::membership::Approval;

@@ -12,7 +12,7 @@ use lapwing_api::problem::{Code, FieldFault, Problem};
 use lapwing_api::service::Call;
 use lapwing_api::types::{Check, Checked, Said, Submit};
 use lapwing_engine::case::Case;
-use lapwing_engine::engine::State;
+use lapwing_engine::state::State;
 use lapwing_engine::step::{Answer as Done, Command, Lock, Saying};
 use lapwing_record::cbor::encode;
 use lapwing_record::charter::DAY_MS;

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use lapwing_engine::author::Placed;
-use lapwing_engine::engine::{Config, Engine, State};
+use lapwing_engine::engine::{Config, Engine};
+use lapwing_engine::state::State;
 use lapwing_engine::step::{Answer, Effect, Input};
 use lapwing_record::cbor::Cbor;
 use lapwing_record::charter::CharterFile;

@@ -1,0 +1,316 @@
+//! The state that follows from the journal, changed by facts alone.
+//!
+//! `apply` is the same act live and at replay: the only thing that changes a [`State`]. Maps are persistent, so that a
+//! state is published by cloning it.
+
+use crate::author::Placed;
+use crate::case::{Case, Delivery, Told};
+use crate::fact::{self, Fact, Notice};
+use crate::federation::{Changes, Federation};
+use crate::line::Line;
+use crate::membership::{Item, Standing, Target, Word};
+use lapwing_record::cbor::Bytes;
+use lapwing_record::charter::DAY_MS;
+use lapwing_record::entry::{Entry, EntryType, LogKind};
+use lapwing_record::id::{Digest, EntryId, MsgId, Pid, ThreadId};
+use lapwing_record::idlog::IdLog;
+use lapwing_record::membership::Application;
+use rpds::RedBlackTreeMapSync;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Applications kept in the inbox at most (annex §7.5).
+pub const MAX_APPLICATIONS: usize = 1000;
+/// Milliseconds that an application waits in the inbox; then the next one may take its place.
+pub const APPLICATION_TTL_MS: u64 = 30 * DAY_MS;
+/// State digests remembered, to be confirmed by.
+const MAX_REACHED: usize = 4096;
+
+/// An application in the inbox.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    /// Milliseconds UTC.
+    pub at: u64,
+    /// What was submitted.
+    pub application: Arc<Application>,
+}
+
+/// A proposal and who has approved it.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// The proposal.
+    pub proposal: Arc<fact::Proposal>,
+    /// Approvals so far.
+    pub approvals: Vec<lapwing_record::sign::Detached>,
+}
+
+/// A notice and whether people were told.
+#[derive(Clone, Debug)]
+pub struct Noticed {
+    /// The notice.
+    pub notice: Notice,
+    /// When and by what people were told.
+    pub told: Option<(u64, String)>,
+    /// Attempts that failed: how many, and why the last did.
+    pub failures: (u64, Option<String>),
+}
+
+/// The state that follows from the journal. Cloning is cheap.
+#[derive(Clone)]
+pub struct State {
+    /// This node's participant.
+    pub me: Pid,
+    /// Everyone's logs.
+    pub federation: Federation,
+    /// Cases by thread.
+    pub cases: RedBlackTreeMapSync<ThreadId, Arc<Case>>,
+    /// Own statements without a receipt, and their case.
+    pub outbox: RedBlackTreeMapSync<MsgId, ThreadId>,
+    /// Own statements' locked content while it must still be delivered.
+    pub unsent: RedBlackTreeMapSync<MsgId, Bytes>,
+    /// Applications.
+    pub inbox: RedBlackTreeMapSync<Pid, Inbox>,
+    /// Proposals that wait for officers.
+    pub proposals: RedBlackTreeMapSync<Digest, Pending>,
+    /// What people must be, or were, told.
+    pub notices: RedBlackTreeMapSync<Digest, Noticed>,
+    /// Own headers that are reserved and not signed yet, in order.
+    pub reserved: Arc<Vec<fact::Reserved>>,
+    /// Who has signed for our objections.
+    pub acks: RedBlackTreeMapSync<EntryId, BTreeSet<Pid>>,
+    /// Evidence that is here.
+    pub blobs: RedBlackTreeMapSync<Digest, ThreadId>,
+    /// States that this node has passed through.
+    pub reached: Arc<BTreeSet<Digest>>,
+    /// Names the state of the roster now: [`Federation::state_digest`].
+    pub digest: Digest,
+    /// When this node noted each target, by its own log.
+    pub noted: Arc<BTreeMap<Target, u64>>,
+    /// Facts applied.
+    pub as_of: u64,
+}
+
+impl State {
+    pub(crate) fn new(me: Pid, federation: Federation) -> Self {
+        State {
+            me,
+            federation,
+            cases: RedBlackTreeMapSync::new_sync(),
+            outbox: RedBlackTreeMapSync::new_sync(),
+            unsent: RedBlackTreeMapSync::new_sync(),
+            inbox: RedBlackTreeMapSync::new_sync(),
+            proposals: RedBlackTreeMapSync::new_sync(),
+            notices: RedBlackTreeMapSync::new_sync(),
+            reserved: Arc::default(),
+            acks: RedBlackTreeMapSync::new_sync(),
+            blobs: RedBlackTreeMapSync::new_sync(),
+            reached: Arc::default(),
+            digest: Digest([0; 32]),
+            noted: Arc::default(),
+            as_of: 0,
+        }
+    }
+
+    /// This node's own log 0.
+    pub fn my_id(&self) -> &IdLog {
+        &self.federation.author(&self.me).expect("the node hosts its own participant").id
+    }
+
+    /// Where this node's participant stands; none before it is introduced.
+    pub fn my_standing(&self) -> Option<Standing> {
+        self.federation.standing(&self.me)
+    }
+
+    /// Whether other agencies' checkpoints confirm the state here, so that what is signed may count (protocol §5).
+    pub fn confirmed(&self) -> bool {
+        if self.federation.founders().contains(&self.me) {
+            return true;
+        }
+        if !self.federation.is_participant(&self.me) {
+            return false;
+        }
+        // Itself not counted: with one other agency, that one's word is what there is to go by.
+        let others: Vec<Pid> = self.federation.full_agencies().into_iter().filter(|p| *p != self.me).collect();
+        let named = |pid: &&Pid| {
+            let checkpoint = self.federation.listing(pid).and_then(|l| l.checkpoint.as_ref());
+            checkpoint.is_some_and(|c| self.reached.contains(&c.record.state))
+        };
+        !others.is_empty()
+            && others.iter().filter(named).count() >= crate::membership::quorum(others.len()).min(others.len())
+    }
+
+    /// The tip of our own log, reserved headers included.
+    pub fn tip(&self, log: LogKind) -> Option<(u64, EntryId)> {
+        let reserved = self.reserved.iter().rev().find(|r| r.header.log == log);
+        reserved.map(|r| (r.header.seq, r.header.id())).or_else(|| {
+            let author = self.federation.author(&self.me).expect("the node hosts its own participant");
+            author.newest(log).tip()
+        })
+    }
+
+    /// A case.
+    pub fn case(&self, thread: &ThreadId) -> Option<&Case> {
+        self.cases.get(thread).map(|c| &**c)
+    }
+
+    /// Changes the state by one fact: the only thing that does, live and at replay.
+    pub fn apply(&mut self, fact: &Fact) -> (Option<Placed>, Changes) {
+        self.as_of += 1;
+        let mut out = (None, Changes::default());
+        match fact {
+            Fact::Entry(kept) => out = self.keep(&kept.entry),
+            Fact::Reserved(r) => Arc::make_mut(&mut self.reserved).push(r.clone()),
+            Fact::Applied(a) => {
+                if let Some(pid) = a.application.id_log.first().map(|e| e.header().pid) {
+                    let lapsed = |(_, i): &(&Pid, &Inbox)| i.at + APPLICATION_TTL_MS < a.at;
+                    if let Some(oldest) = self.inbox.iter().filter(lapsed).map(|(p, _)| *p).next() {
+                        self.inbox.remove_mut(&oldest);
+                    }
+                    self.inbox.insert_mut(pid, Inbox { at: a.at, application: Arc::new(a.application.clone()) });
+                }
+            }
+            Fact::Proposed(p) => {
+                let id = p.approval(self.me).digest();
+                self.proposals.insert_mut(id, Pending { proposal: Arc::new(p.clone()), approvals: Vec::new() });
+            }
+            Fact::Approved(a) => {
+                if let Some(mut open) = self.proposals.get(&a.proposal).cloned() {
+                    open.approvals.push(a.by);
+                    self.proposals.insert_mut(a.proposal, open);
+                }
+            }
+            Fact::Concluded(c) => drop(self.proposals.remove_mut(&c.proposal)),
+            Fact::Said(s) => self.tell_own(s, None),
+            Fact::Recovered(s) => self.tell_own(s, Some(Bytes::default())),
+            Fact::Tried(t) => self.with_delivery(t.at, t.thread, &t.id, |d| {
+                d.tries += 1;
+                d.next = t.next;
+                d.why = Some(t.why.clone());
+                d.failed = t.next.is_none();
+            }),
+            Fact::Receipt(r) => {
+                self.outbox.remove_mut(&r.id);
+                self.unsent.remove_mut(&r.id);
+                self.with_delivery(r.at, r.thread, &r.id, |d| {
+                    d.next = None;
+                    d.why = None;
+                    d.failed = false;
+                    d.receipt = Some(r.receipt.clone());
+                });
+            }
+            Fact::Heard(h) => {
+                let told = Told { open: h.open.clone(), at: h.at, delivery: None, receipt: None };
+                self.tell(told);
+            }
+            Fact::GaveReceipt(r) => self.with_told(r.at, r.thread, &r.id, |t| t.receipt = Some(r.receipt.clone())),
+            Fact::Notice(n) => {
+                let told = Noticed { notice: n.clone(), told: None, failures: (0, None) };
+                self.notices.insert_mut(n.id(), told);
+            }
+            Fact::Notified(n) => {
+                if let Some(mut told) = self.notices.get(&n.notice).cloned() {
+                    match &n.failed {
+                        None => told.told = Some((n.at, n.by.clone())),
+                        Some(why) => told.failures = (told.failures.0 + 1, Some(why.clone())),
+                    }
+                    self.notices.insert_mut(n.notice, told);
+                }
+            }
+            Fact::Acked(a) => {
+                let mut by = self.acks.get(&a.entry).cloned().unwrap_or_default();
+                by.insert(a.by);
+                self.acks.insert_mut(a.entry, by);
+            }
+            Fact::BlobHere(b) => self.blobs.insert_mut(b.b3_cipher, b.thread),
+            Fact::HeadChecked(_) => {}
+        }
+        out
+    }
+
+    fn keep(&mut self, entry: &Entry) -> (Option<Placed>, Changes) {
+        let (placed, changes) = self.federation.place(entry);
+        if matches!(placed, Placed::New | Placed::Forks { .. }) {
+            if entry.header().pid == self.me {
+                let id = entry.id();
+                Arc::make_mut(&mut self.reserved).retain(|r| r.header.id() != id);
+                self.note_own(&id);
+            }
+            for pid in &changes.introduced {
+                self.inbox.remove_mut(pid);
+            }
+            let header = entry.header();
+            let kind = header.entry_type();
+            let of_roster =
+                [EntryType::Stances, EntryType::Excuse, EntryType::Introduce, EntryType::Motion, EntryType::ForkProof];
+            if header.log == LogKind::Id || changes.forked || kind.is_some_and(|k| of_roster.contains(&k)) {
+                self.reach();
+            }
+        }
+        (Some(placed), changes)
+    }
+
+    /// Keeps [`State::noted`] in step with the own log: its new line, or all of it where that was not simply the next.
+    fn note_own(&mut self, id: &EntryId) {
+        let author = self.federation.author(&self.me).expect("hosted");
+        let newest = author.newest(LogKind::Pub).stem.last().filter(|l| l.id == *id);
+        let lines: Vec<&Line> = newest.map_or_else(|| author.listed(LogKind::Pub).collect(), |l| vec![l]);
+        let noted = Arc::make_mut(&mut self.noted);
+        if newest.is_none() {
+            noted.clear();
+        }
+        for line in lines {
+            for item in line.items() {
+                if let Item::Said { target, word: Word::Noted } = item {
+                    noted.entry(*target).or_insert(line.clock);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn reach(&mut self) {
+        let digest = self.federation.state_digest();
+        self.digest = digest;
+        let reached = Arc::make_mut(&mut self.reached);
+        if reached.len() >= MAX_REACHED {
+            reached.pop_first();
+        }
+        reached.insert(digest);
+    }
+
+    fn tell(&mut self, told: Told) {
+        let thread = told.open.thread;
+        let mut case = self.cases.get(&thread).map_or_else(|| Case::new(&told.open), |c| (**c).clone());
+        case.changed = told.at;
+        case.side_mut(&told.open.from).push(told);
+        self.cases.insert_mut(thread, Arc::new(case));
+    }
+
+    fn tell_own(&mut self, said: &fact::Said, receipt: Option<Bytes>) {
+        if receipt.is_none() {
+            self.outbox.insert_mut(said.open.id, said.open.thread);
+            self.unsent.insert_mut(said.open.id, said.locked.clone());
+        }
+        let next = receipt.is_none().then_some(said.at);
+        let delivery = Some(Delivery { tries: 0, next, receipt, why: None, failed: false });
+        self.tell(Told { open: said.open.clone(), at: said.at, delivery, receipt: None });
+    }
+
+    fn with_told(&mut self, at: u64, thread: ThreadId, id: &MsgId, change: impl FnOnce(&mut Told)) {
+        let Some(case) = self.cases.get(&thread) else { return };
+        let mut case = (**case).clone();
+        case.changed = at;
+        let told = case.asked.iter_mut().chain(case.answered.iter_mut()).find(|t| t.open.id == *id);
+        if let Some(told) = told {
+            change(told);
+        }
+        self.cases.insert_mut(thread, Arc::new(case));
+    }
+
+    fn with_delivery(&mut self, at: u64, thread: ThreadId, id: &MsgId, change: impl FnOnce(&mut Delivery)) {
+        self.with_told(at, thread, id, |t| {
+            if let Some(delivery) = &mut t.delivery {
+                change(delivery);
+            }
+        });
+    }
+}
