@@ -287,12 +287,20 @@ impl Engine {
             let until = Some(now + self.state.federation.params().window_ms);
             self.notice(NoticeKind::Introduced, Some(*newcomer), None, until, now, step);
         }
-        for (by, target) in changes.objections.iter().filter(|(by, _)| *by != me) {
+        for (by, target, entry) in changes.objections.iter().filter(|(by, ..)| *by != me) {
             let subject = match target {
                 Target::Participant(p) => Digest(p.0),
                 Target::Motion(m) => Digest(m.0),
             };
-            self.notice(NoticeKind::Objection, Some(*by), Some(subject), None, now, step);
+            let notice = Notice {
+                at: now,
+                kind: NoticeKind::Objection,
+                about: Some(*by),
+                subject: Some(subject),
+                entry: Some(*entry),
+                until: None,
+            };
+            self.raise(notice, step);
         }
         if entry.header().entry_type() == Some(EntryType::Motion) && pid != self.state.me {
             self.notice(NoticeKind::AmendmentMoved, Some(pid), Some(Digest(entry.id().0)), None, now, step);
@@ -312,7 +320,11 @@ impl Engine {
         now: u64,
         step: &mut Step,
     ) {
-        let notice = Notice { at: now, kind, about, subject, until };
+        self.raise(Notice { at: now, kind, about, subject, entry: None, until }, step);
+    }
+
+    /// Raises a notice, once.
+    fn raise(&mut self, notice: Notice, step: &mut Step) {
         if self.state.notices.get(&notice.id()).is_none() {
             self.commit(Fact::Notice(notice.clone()), step);
             step.effects.push(Effect::Notify(Box::new(notice)));

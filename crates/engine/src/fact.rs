@@ -200,6 +200,8 @@ cbor_array! {
         pub about: Option<Pid>,
         /// The motion or case it is about.
         pub subject: Option<Digest>,
+        /// The entry that it is about, where the same may happen again: objections.
+        pub entry: Option<EntryId>,
         /// Milliseconds UTC by which people may act; of windows, their end.
         pub until: Option<u64>,
     }
@@ -208,7 +210,7 @@ cbor_array! {
 impl Notice {
     /// Names a notice: the same event gives one notice only.
     pub fn id(&self) -> Digest {
-        let what = (self.kind, self.about, self.subject);
+        let what = (self.kind, self.about, self.subject, self.entry);
         Digest(lapwing_record::id::HashOf::Body.hash(&encode(&what)))
     }
 }

@@ -66,8 +66,8 @@ pub struct Changes {
     pub standings: Vec<Change>,
     /// Whether the author's log became contested.
     pub forked: bool,
-    /// Objections that it holds: the objector and the target.
-    pub objections: Vec<(Pid, Target)>,
+    /// Objections that it holds: the objector, the target, the entry.
+    pub objections: Vec<(Pid, Target, EntryId)>,
 }
 
 impl Federation {
@@ -317,7 +317,9 @@ impl Federation {
                         {
                             self.vouch(*seated, changes);
                         }
-                        Item::Said { target, word: Word::Object { .. } } => changes.objections.push((pid, *target)),
+                        Item::Said { target, word: Word::Object { .. } } => {
+                            changes.objections.push((pid, *target, line.id))
+                        }
                         _ => {}
                     }
                 }

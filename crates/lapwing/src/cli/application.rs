@@ -6,6 +6,7 @@ use super::node::{items, typed};
 use super::out::{one_line, quote, short};
 use clap::Subcommand;
 use lapwing_api::ops::Op;
+use lapwing_api::problem::{Code, Problem};
 use lapwing_api::types::{ApplicationRow, ApplicationState, Written};
 use serde_json::Value;
 
@@ -82,9 +83,17 @@ impl Application {
                     text("short_name") == name || (name.len() >= 8 && text("pid").starts_with(&name))
                 };
                 let found: Vec<&Value> = rows.iter().filter(is).collect();
-                let [one] = found[..] else {
-                    let what = format!("{} applications go by `{}`", found.len(), one_line(&name));
-                    return Err(super::fail::wrong(what).hint("`lapwing application list` shows names and ids."));
+                let hint = "`lapwing application list` shows names and ids; 8 characters of an id or more are enough.";
+                let one = match found[..] {
+                    [one] => one,
+                    [] => {
+                        let what = format!("no application in the inbox goes by `{}`", one_line(&name));
+                        return Err(Problem::new(Code::NotFound, what).hint(hint));
+                    }
+                    _ => {
+                        let what = format!("{} applications go by `{}`", found.len(), one_line(&name));
+                        return Err(Problem::new(Code::Ambiguous, what).hint(hint));
+                    }
                 };
                 if ctx.out.json {
                     ctx.out.value(one);

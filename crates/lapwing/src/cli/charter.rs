@@ -263,6 +263,7 @@ impl Charter {
 }
 
 fn new(ctx: &Ctx, path: &Path, out: &Path) -> Done {
+    fail::free(out)?;
     let text = String::from_utf8(folder::read(path, 1 << 20).map_err(fail::file)?)
         .map_err(|_| wrong(format!("{} is not UTF-8 text", path.display())))?;
     let typed: CharterToml = toml::from_str(&text).map_err(|e| wrong(format!("{}: {e}", path.display())))?;
@@ -361,12 +362,13 @@ fn sign(ctx: &Ctx, path: &Path, signing: Signing<'_>) -> Done {
     let roots = signing.unlock.open_all(signing.root_keys, KeyKind::Root)?;
     let inception = founder_of(&charter, &roots)?;
     compare_inception(ctx, &inception, &signing)?;
+    let out = signing.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.signature", inception.short_name)));
+    fail::free(&out)?;
     if !ctx.out.json {
         show(ctx, &charter, false);
     }
     ask::go_on(signing.yes, &format!("Sign this charter as {}?", inception.short_name))?;
     let signature = founding::found(&charter, &inception, &roots).map_err(fail::founding)?;
-    let out = signing.out.unwrap_or_else(|| PathBuf::from(format!("{}.signature", inception.short_name)));
     folder::write_new(&out, &encode(&signature)).map_err(fail::file)?;
     let value = json!({ "founder": inception.short_name, "network_id": charter.network_id(), "signature": out });
     ctx.out.answer(&value, || {
@@ -376,6 +378,7 @@ fn sign(ctx: &Ctx, path: &Path, signing: Signing<'_>) -> Done {
 }
 
 fn join(ctx: &Ctx, path: &Path, signatures: &[PathBuf], out: &Path) -> Done {
+    fail::free(out)?;
     let (charter, _) = read_text(path)?;
     let mut parts: Vec<FounderSignature> = Vec::new();
     for path in signatures {

@@ -23,12 +23,26 @@ pub fn conflict(what: impl Into<String>) -> Problem {
 
 /// A file could not be used.
 pub fn file(e: FileError) -> Problem {
-    let code = match e.source.kind() {
-        std::io::ErrorKind::AlreadyExists => Code::Conflict,
-        std::io::ErrorKind::StorageFull => Code::DiskFull,
-        _ => Code::Invalid,
-    };
-    Problem::new(code, e.to_string())
+    use std::io::ErrorKind as K;
+    match e.source.kind() {
+        K::AlreadyExists => taken(&e.path),
+        K::StorageFull | K::QuotaExceeded => {
+            Problem::new(Code::DiskFull, e.to_string()).hint("Free some room on that disk.")
+        }
+        K::NotFound => wrong(e.to_string()).hint("Check the path; a relative one is taken from the current folder."),
+        K::PermissionDenied => wrong(e.to_string()).hint("Run it as the user whom the file or folder belongs to."),
+        _ => wrong(e.to_string()),
+    }
+}
+
+fn taken(path: &Path) -> Problem {
+    conflict(format!("{} is there already", path.display()))
+        .hint("Nothing is overwritten: choose another place, or move it away.")
+}
+
+/// Refuses a place for a new file that is taken, before anything is asked or fetched for it.
+pub fn free(path: &Path) -> Done {
+    if path.symlink_metadata().is_ok() { Err(taken(path)) } else { Ok(()) }
 }
 
 /// An operation on a path failed.

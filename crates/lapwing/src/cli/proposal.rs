@@ -108,7 +108,7 @@ pub struct Amend {
     #[arg(long, value_name = "DURATION", value_parser = when::duration)]
     grace: Option<Duration>,
     /// Six weights that sum up to 100.
-    #[arg(long, value_name = "N,N,N,N,N,N", value_delimiter = ',', num_args = 6)]
+    #[arg(long, value_name = "N,N,N,N,N,N", value_delimiter = ',')]
     harm_weights: Option<Vec<u64>>,
     /// How long the motion may take.
     #[arg(long, value_name = "DURATION", default_value = "90d", value_parser = when::duration)]

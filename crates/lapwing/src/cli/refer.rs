@@ -206,9 +206,7 @@ impl Refer {
 
 impl New {
     fn run(self, ctx: &Ctx) -> Done {
-        if self.out.exists() {
-            return Err(fail::conflict(format!("{} is there already; nothing was changed", self.out.display())));
-        }
+        fail::free(&self.out)?;
         let samples = self.from.as_deref().map(|dir| super::evidence::read(ctx.out, dir)).transpose()?;
         let parts = samples.as_ref().map(|s| s.parts.clone()).unwrap_or_default();
         let text = draft::toml_of(&self.to, &self.language, self.method, &parts)?;

@@ -46,11 +46,16 @@ impl Token {
         let node = ctx.node()?;
         match self {
             Token::New { name, role, out } => {
+                out.as_deref().map_or(Ok(()), fail::free)?;
                 let value: Value = node.call(Op::TokenNew, &[], &TokenNew { name, role: role.to_string() })?;
                 let made: TokenMade = typed(&value)?;
                 match &out {
                     Some(path) => {
-                        folder::write_new(path, format!("{}\n", made.secret).as_bytes()).map_err(fail::file)?;
+                        if let Err(e) = folder::write_new(path, format!("{}\n", made.secret).as_bytes()) {
+                            // nobody knows its secret: a token that opens nothing must not stay
+                            node.call::<Value>(Op::TokenRevoke, &[&made.name], &serde_json::json!({}))?;
+                            return Err(fail::file(e));
+                        }
                         let shown = serde_json::json!({ "name": made.name, "role": made.role, "file": path });
                         ctx.out.answer(&shown, || {
                             ctx.out.line(format!("{} ({}) is in {}", made.name, made.role, path.display()))

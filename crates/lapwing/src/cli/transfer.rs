@@ -67,9 +67,7 @@ pub fn save(
     check: impl FnOnce(&Hashes) -> Result<(), Problem>,
 ) -> Result<Hashes, Problem> {
     use std::os::unix::fs::OpenOptionsExt;
-    if path.exists() {
-        return Err(fail::conflict(format!("{} is there already; nothing is overwritten", path.display())));
-    }
+    fail::free(path)?;
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.part", std::process::id()));
     let part = std::path::PathBuf::from(name);
