@@ -166,6 +166,7 @@ ops! {
         ? class country standing limit cursor;
     Member Get "/members/{name}" Any Json "One participant: inception, profile, points of contact, standing.";
     Explain Get "/members/{name}/explain" Any Json "Why it stands where it stands, with the entries that decide it.";
+    Exposure Get "/members/{name}/exposure" Cases Json "What it has already received from this node: statements, evidence, entries for agencies.";
     Charter Get "/charter" Any Json "The charter, and the Params in force with the amendments that changed them.";
     Log Get "/members/{name}/log" Any Json "Entries of one participant's logs, oldest first. Filters: log, after."
         ? log after limit cursor;

@@ -832,3 +832,37 @@ pub struct Check {
     /// The pro forma.
     pub form: Form,
 }
+
+/// What a participant has already received from this node (protocol §4.7): a report, not an erasure.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Exposure {
+    /// Who.
+    pub of: Name,
+    /// Where it stands.
+    pub standing: Option<String>,
+    /// Cases with it.
+    pub cases: Vec<Exposed>,
+    /// Entries of this participant's log 2 that it may hold: what agencies alone read.
+    pub agency_entries: usize,
+    /// Journal position.
+    pub as_of: u64,
+}
+
+/// One case that a participant knows from this node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Exposed {
+    /// The case.
+    pub thread: String,
+    /// The strictest marking in it.
+    pub tlp: String,
+    /// Statements that its node has on disk, by its receipts.
+    pub stored: usize,
+    /// Statements that wait and do not go out while it is suspended.
+    pub withheld: usize,
+    /// Items of evidence named in what it has.
+    pub evidence: usize,
+    /// Whether it has keys of evidence.
+    pub keys_granted: bool,
+    /// The last change here.
+    pub changed: Time,
+}

@@ -212,9 +212,12 @@ fn list(ctx: &Ctx) -> Done {
         ("heads", heads.join("  ")),
         ("trouble", view.trouble.clone().unwrap_or_default()),
     ]);
-    let row = |o: &lapwing_api::types::OfficerView| vec![o.kid.clone(), o.key.clone(), ctx.out.time(&o.not_after)];
+    let row = |o: &lapwing_api::types::OfficerView| {
+        let key = if ctx.out.verbose > 0 { o.key.clone() } else { String::new() };
+        vec![o.kid.clone(), ctx.out.time(&o.not_after), key]
+    };
     let rows = view.officers.iter().map(row).collect();
-    ctx.out.table(&["officer's key id", "public key", "until"], rows, "no officers: nobody can vote");
+    ctx.out.table(&["officer's key id", "until", "public key"], rows, "no officers: nobody can vote");
     Ok(())
 }
 

@@ -38,6 +38,12 @@ pub enum Member {
         /// Its name, or 8 characters of its id or more.
         name: String,
     },
+    /// Lists what it has already received from this node: asked for when one is suspended.
+    #[command(after_help = "Examples:\n  lapwing member exposure nimbus\n  lapwing member exposure nimbus --json")]
+    Exposure {
+        /// Its name, or 8 characters of its id or more.
+        name: String,
+    },
 }
 
 /// The filters that are given.
@@ -70,19 +76,12 @@ impl Member {
                         marks.push(format!("looks like {}", m.confusable_with.join(", ")));
                     }
                     let n = m.name;
-                    vec![
-                        n.short_name,
-                        m.standing,
-                        n.class,
-                        m.category,
-                        n.country,
-                        n.legal_name,
-                        short(&n.pid),
-                        marks.join("; "),
-                    ]
+                    let category = if ctx.out.verbose > 0 { m.category } else { String::new() };
+                    let id = short(&n.pid);
+                    vec![n.short_name, m.standing, n.class, n.country, n.legal_name, id, marks.join("; "), category]
                 };
                 let rows = items(&list)?.into_iter().map(row).collect();
-                let header = ["name", "standing", "class", "category", "country", "legal name", "id", "marks"];
+                let header = ["name", "standing", "class", "country", "legal name", "id", "marks", "category"];
                 ctx.out.table(&header, rows, "nobody");
             }
             Member::Show { name } => {
@@ -101,9 +100,30 @@ impl Member {
                 }
                 explain(ctx.out, &typed(&value)?);
             }
+            Member::Exposure { name } => {
+                let value: Value = node.read(Op::Exposure, &[&name], &Vec::new())?;
+                if ctx.out.json {
+                    ctx.out.value(&value);
+                    return Ok(());
+                }
+                exposure(ctx.out, &typed(&value)?);
+            }
         }
         Ok(())
     }
+}
+
+fn exposure(out: Out, told: &types::Exposure) {
+    let standing = told.standing.as_deref().unwrap_or("not introduced");
+    out.line(format!("{} ({standing}) has received from this node:", told.of.short_name));
+    let row = |c: &types::Exposed| {
+        let keys = if c.keys_granted { "with keys" } else { "no keys" };
+        let evidence = if c.evidence == 0 { "-".to_owned() } else { format!("{} items, {keys}", c.evidence) };
+        vec![short(&c.thread), c.tlp.clone(), c.stored.to_string(), c.withheld.to_string(), evidence]
+    };
+    let header = ["case", "TLP", "stored there", "held back", "evidence"];
+    out.table(&header, told.cases.iter().map(row).collect(), "no case");
+    out.line(format!("Entries for agencies only that it may hold: {}.", told.agency_entries));
 }
 
 fn explain(out: Out, why: &Explained) {
@@ -115,17 +135,11 @@ fn explain(out: Out, why: &Explained) {
             (Some(by), None) => format!("seated by {by}"),
             _ => e.why.clone(),
         };
-        vec![
-            e.name.short_name.clone(),
-            seated,
-            e.standing.clone(),
-            e.word.clone(),
-            entry,
-            e.counts.clone(),
-            e.words.clone(),
-        ]
+        let more = |text: String| if out.verbose > 0 { text } else { String::new() };
+        let (word, counts) = (more(e.word.clone()), more(e.counts.clone()));
+        vec![e.name.short_name.clone(), e.standing.clone(), entry, e.words.clone(), more(seated), word, counts]
     };
-    let header = ["elector", "why", "standing", "word", "said in", "counts", "in words"];
+    let header = ["elector", "standing", "said in", "in words", "elector since", "word", "counts"];
     out.table(&header, why.electors.iter().map(row).collect(), "it has no electors");
     for objector in &why.other_objectors {
         let entry = objector.entry.as_deref().map(short).unwrap_or_else(|| "-".into());

@@ -29,6 +29,7 @@ mod proposal;
 mod refer;
 pub mod run_options;
 mod status;
+mod table;
 mod token;
 mod transfer;
 mod tree;

@@ -3,9 +3,10 @@
 //! Everything for people passes [`escape`]: names, subjects and reasons were written by others, and a terminal obeys
 //! what it is sent. A reader that closes its end of the pipe has seen enough: that is no error.
 
+use super::table;
 use lapwing_api::problem::Problem;
 use serde::Serialize;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind, Write};
 
 /// How to show things.
 #[derive(Clone, Copy, Debug)]
@@ -86,39 +87,24 @@ impl Out {
 
     /// A table; `none` stands for an empty one.
     pub fn table(&self, header: &[&str], rows: Vec<Vec<String>>, none: &str) {
-        use comfy_table::{ContentArrangement, Table, presets};
         if rows.is_empty() {
             return self.line(none);
         }
-        let mut table = Table::new();
-        let terminal = std::io::stdout().is_terminal();
-        if terminal {
-            // cells are wrapped where there is room for it; a narrow window wraps better by itself
-            let roomy = table.width().is_some_and(|width| width >= 60);
-            let arrangement = if roomy { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
-            table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(arrangement);
-        } else {
-            table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).force_no_tty();
-        }
-        table.set_header(header.iter().map(|h| (*h).to_owned()));
-        for row in rows {
-            table.add_row(row.iter().map(|cell| one_line(cell)));
-        }
-        // without borders the padding of the first column is only in the way
-        let cut = |line: String| match terminal {
-            true => line,
-            false => line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned(),
-        };
-        let text: Vec<String> = table.lines().map(cut).collect();
-        write(&text.join("\n"));
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
+        write(&table::lines(header, &rows, table::terminal()).join("\n"));
     }
 
     /// Names and values under each other; empty values are left out.
     pub fn pairs(&self, pairs: &[(&str, String)]) {
         let width = pairs.iter().filter(|(_, v)| !v.is_empty()).map(|(k, _)| k.len()).max().unwrap_or(0);
         for (key, value) in pairs.iter().filter(|(_, v)| !v.is_empty()) {
-            self.line(format!("{key:<width$}  {}", one_line(value)));
+            self.hanging(&format!("{key:<width$}  "), value);
         }
+    }
+
+    /// Text from outside behind a prefix of ours, its further lines set in as far.
+    pub fn hanging(&self, prefix: &str, text: &str) {
+        write(&table::hanging(prefix, &one_line(text), table::terminal()).join("\n"));
     }
 
     /// A time of the API for people.

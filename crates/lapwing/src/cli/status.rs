@@ -57,8 +57,11 @@ impl Status {
             );
         }
         out.line("");
-        let rows = s.todo.into_iter().map(|t| vec![t.what, t.fix, t.code]).collect();
-        out.table(&["needs doing", "how", "code"], rows, "nothing needs doing");
+        out.line(if s.todo.is_empty() { "nothing needs doing" } else { "needs doing" });
+        for todo in s.todo {
+            out.hanging("  * ", &format!("{} [{}]", todo.what, todo.code));
+            out.hanging("    ", &todo.fix);
+        }
         Ok(())
     }
 }
@@ -77,12 +80,14 @@ impl Peers {
             return Ok(());
         }
         let row = |p: types::Peer| {
-            let who = p.participant.map_or_else(|| "-".into(), |n| n.short_name);
+            // who has not proved whose it is goes by its peer id
+            let who = p.participant.map_or_else(|| p.peer_id.clone(), |n| n.short_name);
             let level = ctx.out.maybe_time(&p.level_at);
-            vec![who, p.peer_id, yes_no(p.connected), p.class, p.addrs.join(" "), level, or_dash(&p.trouble)]
+            let id = if ctx.out.verbose > 0 { p.peer_id } else { String::new() };
+            vec![who, p.class, yes_no(p.connected), p.addrs.join(" "), level, or_dash(&p.trouble), id]
         };
         let rows = items(&list)?.into_iter().map(row).collect();
-        let header = ["participant", "peer id", "connected", "class", "addresses", "level at", "trouble"];
+        let header = ["node of", "class", "connected", "addresses", "level at", "trouble", "peer id"];
         ctx.out.table(&header, rows, "no other node is known; `--bootstrap` or the directory names some");
         Ok(())
     }
@@ -172,10 +177,13 @@ impl Notice {
                 (None, Some(why)) => format!("failed {} times: {why}", n.failures),
                 (None, None) => "not yet".into(),
             };
-            vec![ctx.out.time(&n.at), n.kind, n.words, ctx.out.maybe_time(&n.until), told]
+            // the sentence ends with the time that has a column of its own
+            let end = n.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+            let words = n.words.strip_suffix(&end).unwrap_or(&n.words).to_owned();
+            vec![ctx.out.time(&n.at), words, ctx.out.maybe_time(&n.until), told]
         };
         let rows = items(&list)?.into_iter().map(row).collect();
-        ctx.out.table(&["at", "kind", "what", "act until", "told"], rows, "no notices");
+        ctx.out.table(&["at", "what", "act until", "told"], rows, "no notices");
         Ok(())
     }
 }

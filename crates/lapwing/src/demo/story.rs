@@ -482,6 +482,11 @@ impl Story<'_> {
             Ok(())
         })?;
         self.teller.held(&format!("{from} sees it decided"));
+        let exposed: lapwing_api::types::Exposure =
+            until("what the target holds of ours", PATIENCE, || self.stage.read(from, Op::Exposure, &[to], &[]))?;
+        let case = exposed.cases.iter().find(|c| c.thread == thread).context("the case in the exposure report")?;
+        ensure!(case.stored >= 1 && case.evidence == SAMPLES.len(), "the exposure report misses something: {case:?}");
+        self.teller.held(&format!("{from} can tell at any time what {to} has received from it"));
         self.export(from, thread)?;
         self.teller.held(&format!(
             "{from}: the case as one file; `lapwing verify` checks it offline: every signature and receipt holds"

@@ -17,6 +17,7 @@ mod events;
 mod evidence;
 mod explain;
 mod export;
+mod exposure;
 mod hex;
 mod identity;
 mod log;
@@ -126,6 +127,7 @@ impl Desk {
             Op::Members => self.blocking(call, Desk::members).await,
             Op::Member => self.blocking(call, Desk::member).await,
             Op::Explain => self.blocking(call, Desk::explain).await,
+            Op::Exposure => self.blocking(call, Desk::exposure).await,
             Op::Charter => self.blocking(call, Desk::charter).await,
             Op::Log => self.blocking(call, Desk::log).await,
             Op::Contacts => self.blocking(call, Desk::contacts).await,
