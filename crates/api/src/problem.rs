@@ -99,9 +99,9 @@ codes! {
     "disk_full" DiskFull 507 Unavailable "The node's disk is full."
         "Free some room on the data disk.";
     "config" Config 500 Config "The node's configuration has faults."
-        "`lapwing config check` names every fault of the configuration.";
+        "Mend the file that is named, or take the copy that was kept of it. `lapwing config check` looks at the configuration.";
     "internal" Internal 500 Internal "The node failed."
-        "The node's log says more.";
+        "A fault of the program or of its data, not of what was asked; the node's log says more.";
 }
 
 impl Code {

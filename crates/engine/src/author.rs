@@ -455,14 +455,6 @@ impl Author {
         lines.flat_map(|l| l.numbers().collect::<Vec<_>>()).max().unwrap_or(0)
     }
 
-    /// Introductions found in log 1: the entry and the application.
-    pub fn introductions(&self) -> impl Iterator<Item = (&Line, &lapwing_record::membership::Application)> {
-        self.public.values().flat_map(Chain::lines).filter_map(|l| match &l.says {
-            Says::Introduce(a) => Some((l, &**a)),
-            _ => None,
-        })
-    }
-
     /// The entry type's name, for people.
     pub fn type_name(kind: u64) -> String {
         EntryType::from_number(kind).map_or_else(|| format!("type {kind}"), |t| t.code().to_owned())

@@ -141,8 +141,8 @@ impl Engine {
     pub fn handle(&mut self, input: Input, now: u64) -> Step {
         let mut step = Step::default();
         match input {
-            Input::Entries { entries, reply } => {
-                let placed = entries.into_iter().map(|e| self.take_entry(e, now, &mut step)).collect();
+            Input::Entries { entries, gossiped, reply } => {
+                let placed = entries.into_iter().map(|e| self.take_entry(e, !gossiped, now, &mut step)).collect();
                 if let Some(reply) = reply {
                     step.effects.push(Effect::Reply(reply, Ok(Answer::Placed(placed))));
                 }
@@ -218,7 +218,7 @@ impl Engine {
 
     // -- entries ----------------------------------------------------------------------------------------------------
 
-    fn take_entry(&mut self, entry: Entry, now: u64, step: &mut Step) -> Placed {
+    fn take_entry(&mut self, entry: Entry, spread: bool, now: u64, step: &mut Step) -> Placed {
         // place first: only what is kept becomes a fact (and applying is the same act at replay)
         let before = self.state.as_of;
         let fact = Fact::Entry(fact::Kept { at: now, entry });
@@ -232,7 +232,9 @@ impl Engine {
         let entry = kept.entry.clone();
         step.facts.push(fact);
         self.tell_changes(&entry, &changes, now, step);
-        step.effects.push(Effect::Spread(Box::new(entry)));
+        if spread {
+            step.effects.push(Effect::Spread(Box::new(entry)));
+        }
         placed
     }
 
@@ -248,7 +250,7 @@ impl Engine {
 
     fn take_own(&mut self, entry: Entry, now: u64, step: &mut Step) {
         let objects = matches!(entry.header().entry_type(), Some(EntryType::Stances));
-        let placed = self.take_entry(entry.clone(), now, step);
+        let placed = self.take_entry(entry.clone(), true, now, step);
         self.signing.remove(&entry.id());
         if let Some((reply, answer)) = self.awaiting.remove(&entry.id()) {
             step.effects.push(Effect::Reply(reply, Ok(answer)));
@@ -513,7 +515,7 @@ impl Engine {
         }
         self.head_known()?;
         let id = entry.id();
-        match self.take_entry(entry, now, step) {
+        match self.take_entry(entry, true, now, step) {
             Placed::New | Placed::Duplicate => Ok(Answer::Entry(id)),
             Placed::Invalid(why) => Err(Refused::Invalid(why)),
             Placed::Gap { .. } => {

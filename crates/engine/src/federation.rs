@@ -50,6 +50,8 @@ pub struct Federation {
     /// Agencies whose introductions count, for good.
     vouched: RedBlackTreeSetSync<Pid>,
     held: RedBlackTreeSetSync<EntryId>,
+    /// Applicant → who introduced it.
+    introducers: Arc<BTreeMap<Pid, BTreeSet<Pid>>>,
     /// Missing entry → authors with lines that wait for it.
     waiting: Arc<BTreeMap<EntryId, BTreeSet<Pid>>>,
     motions: RedBlackTreeMapSync<EntryId, (Pid, Arc<Motion>)>,
@@ -83,6 +85,7 @@ impl Federation {
             roster: Arc::new(Roster::new(veto)),
             vouched: RedBlackTreeSetSync::new_sync(),
             held: RedBlackTreeSetSync::new_sync(),
+            introducers: Arc::default(),
             waiting: Arc::default(),
             motions: RedBlackTreeMapSync::new_sync(),
             buckets: [Arc::new(vec![[0; 32]; BUCKETS]), Arc::new(vec![[0; 32]; BUCKETS])],
@@ -306,7 +309,7 @@ impl Federation {
     /// What a line of log 1 brings about beyond its author's own words. Everything here only ever grows.
     fn consequences(&mut self, pid: Pid, line: &Line, changes: &mut Changes) {
         match &line.says {
-            Says::Introduce(_) if self.vouched.contains(&pid) => self.introduce_from(line, changes),
+            Says::Introduce(_) if self.vouched.contains(&pid) => self.introduce_from(pid, line, changes),
             Says::Motion(motion) if self.is_agency(&pid) => self.motions.insert_mut(line.id, (pid, motion.clone())),
             Says::ForkProof(proof) => changes.forked |= self.take_proof(proof),
             Says::Items(items) => {
@@ -342,13 +345,14 @@ impl Federation {
         }
     }
 
-    fn introduce_from(&mut self, line: &Line, changes: &mut Changes) {
+    fn introduce_from(&mut self, by: Pid, line: &Line, changes: &mut Changes) {
         let Says::Introduce(application) = &line.says else { return };
         let Ok(id) = check_application(application, &self.network) else { return };
         let pid = id.pid;
         if self.founders.contains(&pid) || id.inception.plan_text_hash != self.charter.plan_text_hash {
             return;
         }
+        Arc::make_mut(&mut self.introducers).entry(pid).or_default().insert(by);
         match self.members.get(&pid).cloned() {
             Some(mut member) => {
                 if !member.shared {
@@ -438,11 +442,8 @@ impl Federation {
         lines.iter().rev().find(says).map(|l| l.id)
     }
 
-    /// The applicant introduced by whom, in order of pid.
+    /// Who introduced an applicant, in order of pid.
     pub fn introducers(&self, applicant: &Pid) -> Vec<Pid> {
-        let named =
-            |a: &lapwing_record::membership::Application| a.id_log.first().map(|e| e.header().pid) == Some(*applicant);
-        let by = self.members.iter().filter(|(pid, _)| self.vouched.contains(*pid));
-        by.filter(|(_, m)| m.author.introductions().any(|(_, a)| named(a))).map(|(pid, _)| *pid).collect()
+        self.introducers.get(applicant).into_iter().flatten().copied().collect()
     }
 }

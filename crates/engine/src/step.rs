@@ -19,6 +19,8 @@ pub enum Input {
     Entries {
         /// The entries, as they came.
         entries: Vec<Entry>,
+        /// Whether gossip brought them, which carries them on by itself.
+        gossiped: bool,
         /// Who waits.
         reply: Option<ReplyTo>,
     },

@@ -100,9 +100,10 @@ impl World {
                         let node = self.nodes.get_mut(to).unwrap();
                         if !node.engine.state().federation.holds(&entry.id()) {
                             let before = node.journal.len();
-                            let step = node
-                                .engine
-                                .handle(Input::Entries { entries: vec![entry.clone()], reply: None }, self.now);
+                            let step = node.engine.handle(
+                                Input::Entries { entries: vec![entry.clone()], gossiped: false, reply: None },
+                                self.now,
+                            );
                             node.take(step, self.network);
                             news += node.journal.len() - before;
                         }
@@ -255,7 +256,7 @@ fn a_private_participant_and_a_candidate_have_no_say() {
     };
     let tip = w.nodes["courier"].engine.state().tip(LogKind::Pub);
     let forged = courier.entry(&w.network, tip, EntryType::Stances, &Stances { items: vec![stance] });
-    w.input("harbor", Input::Entries { entries: vec![forged], reply: None });
+    w.input("harbor", Input::Entries { entries: vec![forged], gossiped: false, reply: None });
     w.sync(&[]);
     w.pass(2_000, &[]);
     w.pass(1, &[]);
@@ -282,7 +283,7 @@ fn a_replayed_approval_a_stolen_feed_keys_clear_and_a_forged_seat_change_nothing
     let items = vec![consent.unwrap(), Stance::by_node(What::Clear, target), Stance::by_node(What::Seat, target)];
     let tip = w.nodes["harbor"].engine.state().tip(LogKind::Pub);
     let forged = harbor.entry(&w.network, tip, EntryType::Stances, &Stances { items });
-    w.input("polder", Input::Entries { entries: vec![forged], reply: None });
+    w.input("polder", Input::Entries { entries: vec![forged], gossiped: false, reply: None });
     w.sync(&[]);
     w.pass(3_000, &[]);
     for at in ["harbor", "polder"] {
@@ -411,7 +412,7 @@ fn an_older_copy_signs_nothing_until_its_own_head_is_back() {
     );
     assert!(step.effects.iter().any(|e| matches!(e, Effect::Reply(1, Err(Refused::HeadUnchecked(_))))));
     // its own entries come back, and the peer has nothing more of it
-    let step = copy.handle(Input::Entries { entries: own, reply: None }, w.now);
+    let step = copy.handle(Input::Entries { entries: own, gossiped: false, reply: None }, w.now);
     assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))), "the peer has not said that this is all");
     let _ = copy.handle(Input::HeadAnswer { from: w.pid("polder"), level: true }, w.now);
     assert_eq!(copy.state().tip(LogKind::Pub).map(|t| t.1), Some(tip.1));
@@ -421,7 +422,7 @@ fn an_older_copy_signs_nothing_until_its_own_head_is_back() {
             assert!(header.seq > tip.0, "it goes on after its own head");
         }
     }
-    assert!(copy.handle(Input::Entries { entries: vec![], reply: Some(9) }, w.now).facts.is_empty());
+    assert!(copy.handle(Input::Entries { entries: vec![], gossiped: false, reply: Some(9) }, w.now).facts.is_empty());
 }
 
 #[test]
@@ -434,7 +435,7 @@ fn an_entry_of_a_stranger_is_kept_nowhere() {
     let before = w.nodes["harbor"].journal.len();
     w.next_reply += 1;
     let reply = w.next_reply;
-    w.input("harbor", Input::Entries { entries: vec![entry], reply: Some(reply) });
+    w.input("harbor", Input::Entries { entries: vec![entry], gossiped: false, reply: Some(reply) });
     let answer = w.nodes.get_mut("harbor").unwrap().answers.remove(&reply);
     assert!(matches!(answer, Some(Ok(Answer::Placed(p))) if p == [Placed::UnknownAuthor]));
     assert_eq!(w.nodes["harbor"].journal.len(), before);

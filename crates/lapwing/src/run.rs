@@ -63,12 +63,13 @@ fn settings(folder: &Folder, options: &RunOptions) -> anyhow::Result<Settings> {
 }
 
 /// Where the passphrase comes from: a file, the service manager, or a prompt if the keys ask for one.
-fn passphrase(folder: &Folder, settings: &Settings, _options: &RunOptions) -> anyhow::Result<Option<Passphrase>> {
+fn passphrase(folder: &Folder, settings: &Settings, options: &RunOptions) -> anyhow::Result<Option<Passphrase>> {
     let found = Passphrase::find(settings.keys.passphrase_file.as_deref()).map_err(crate::cli::fail::passphrase)?;
     if found.is_some() {
         return Ok(found);
     }
     match lapwing_node::keys::read_info(&folder.feed_key()) {
+        Ok(info) if !info.encrypted && options.insecure_no_passphrase => Ok(None),
         Ok(info) if !info.encrypted => {
             tracing::warn!(
                 "this node's keys are NOT encrypted: whoever can read the folder can speak for it. For trials only."
@@ -96,9 +97,24 @@ fn log(settings: &LogSettings) {
     };
 }
 
+/// An error with its causes, where they say more.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// What an administrator can do about it.
 fn problem(error: NodeError) -> Problem {
-    let text = error.to_string();
+    let text = with_causes(&error);
     match error {
         NodeError::NoCharter => Problem::new(Code::Config, text).hint(
             "Founders: `lapwing charter install FILE` once all have signed. Others: `lapwing init --charter FILE`.",

@@ -11,7 +11,7 @@ use lapwing_record::charter::{Charter, FounderSignature};
 use lapwing_record::entry::{Draft, Entry, EntryError, EntryType, LogKind};
 use lapwing_record::id::{Digest, EntryId, Kid, NetworkId, ParseIdError, Pid};
 use lapwing_record::identity::{
-    Act, Anchor, Category, EpochKeys, GrantReason, Inception, KeyGrant, Leave, Officer, PolicyRule,
+    Act, Anchor, Category, EpochKeys, GrantReason, Inception, KeyGrant, Leave, Officer, PolicyRule, RootRotate,
 };
 use lapwing_record::membership::Endorsement;
 use lapwing_record::sign::{Context, PublicKey, SecretKey, Sign1};
@@ -383,6 +383,28 @@ pub fn grant(view: &IdentityView, change: &Change, roots: &[SecretKey], now: u64
     grant.check()?;
     let draft = Draft { pid, epoch: 0, after: Some(after), clock: now, kind: EntryType::KeyGrant, refs: Vec::new() };
     signed(draft, &grant, &signers, &network)
+}
+
+/// The entry by which the pre-committed root keys take over, signed by them, and which commits to the set after that. The
+/// node refuses keys that were not committed to: a thief of the root keys in force cannot rotate.
+pub fn rotate(
+    view: &IdentityView,
+    revealed: &[SecretKey],
+    next: &[PublicKey],
+    next_threshold: u64,
+    now: u64,
+) -> Result<Entry, FoundingError> {
+    let Known { pid, network, after, .. } = known(view)?;
+    let mut signers: Vec<&SecretKey> = revealed.iter().collect();
+    signers.sort_by_key(|key| key.public().kid());
+    signers.dedup_by_key(|key| key.public().kid());
+    let rotate = RootRotate {
+        revealed: signers.iter().map(|key| key.public()).collect(),
+        next: next.iter().map(PublicKey::kid).collect(),
+        next_threshold,
+    };
+    let draft = Draft { pid, epoch: 0, after: Some(after), clock: now, kind: EntryType::RootRotate, refs: Vec::new() };
+    signed(draft, &rotate, &signers, &network)
 }
 
 /// The entry by which a participant leaves: at once, with no reason owed (Plan D).

@@ -1,6 +1,6 @@
 //! The connections of a node: what is known of each peer, requests and their answers, gossip out.
 //!
-//! What comes in, and what follows from who is connected, is the [`crate::switchboard`]'s.
+//! What comes in, and what follows from who is connected, is the switchboard's.
 
 use crate::office::{Office, View, now_ms};
 use lapwing_engine::membership::Standing;
@@ -15,6 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
+
+/// Milliseconds after gossip at which some peers are asked whether they differ.
+const FOLLOW_UP_MS: u64 = 1_000;
+/// How many of them.
+const FOLLOW_UP_PEERS: usize = 8;
 
 /// What is known of one node.
 #[derive(Clone, Debug, Default)]
@@ -173,6 +178,23 @@ impl Links {
             Plane::Agy => NetPlane::Agy,
         };
         self.send(Command::Publish { plane, bytes }).await;
+        self.follow_up();
+    }
+
+    /// Gossip is a hint and may be lost: a moment later some peers are asked whether we differ, and then ask us.
+    fn follow_up(&self) {
+        let soon = now_ms() + FOLLOW_UP_MS;
+        let mut links = lock(&self.links);
+        for link in links.values_mut().filter(|l| l.connected && l.pid.is_some()).take(FOLLOW_UP_PEERS) {
+            link.next_sync = link.next_sync.min(soon);
+        }
+    }
+
+    /// An exchange with this peer is due soon.
+    pub(crate) fn look_again(&self, peer: &Peer) {
+        if let Some(link) = lock(&self.links).get_mut(peer) {
+            link.next_sync = link.next_sync.min(now_ms() + FOLLOW_UP_MS);
+        }
     }
 
     fn nudge(&self) {

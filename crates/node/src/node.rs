@@ -326,8 +326,11 @@ impl Node {
             parts.spawn(applicant::run(office.clone(), links.clone(), application).then_ok());
         }
         let http_office = office.clone();
-        let limits =
-            lapwing_http::Limits { upload_bytes: settings.limits.upload_bytes, ..lapwing_http::Limits::default() };
+        let limits = lapwing_http::Limits {
+            hosts: settings.api.hosts.clone(),
+            upload_bytes: settings.limits.upload_bytes,
+            ..lapwing_http::Limits::default()
+        };
         parts.spawn(async move {
             let stop = async move { http_office.stopped().await };
             lapwing_http::serve(listener, desk, limits, stop).await.map_err(|e| NodeError::Api(api, e))

@@ -21,7 +21,8 @@ use lapwing_record::cbor::encode;
 use lapwing_record::directory::NodeBinding;
 use lapwing_record::entry::{Entry, EntryType, LogKind};
 use lapwing_record::id::Pid;
-use lapwing_record::wire::{Hello, MAX_HELLO, Plane, read};
+use lapwing_record::idlog::IdLog;
+use lapwing_record::wire::{Hello, MAX_HELLO, Plane, SyncAnswer, read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -186,7 +187,7 @@ impl Links {
 
     /// Places a gossiped entry. What the fold makes of it is never a reason to reject: nodes may lag.
     async fn judge(self: &Arc<Self>, source: Peer, entry: Entry) -> Verdict {
-        match sync::submit(&self.office, vec![entry]).await.as_deref() {
+        match sync::submit(&self.office, vec![entry], true).await.as_deref() {
             Ok([Placed::New | Placed::Forks { .. }]) => Verdict::Accept,
             Ok([Placed::Gap { .. } | Placed::UnknownEpoch | Placed::UnknownAuthor]) => {
                 if let Some(link) = lock(&self.links).get_mut(&source) {
@@ -205,7 +206,14 @@ impl Links {
         let answer = match protocol {
             Protocol::Hello => self.answer_hello(peer, &bytes).await,
             Protocol::Apply => Some(encode(&applicant::serve(&self.office, &bytes).await)),
-            Protocol::Sync => Some(encode(&sync::serve(&self.office, class == Class::Agency, owner, &bytes).await)),
+            Protocol::Sync => {
+                let answer = sync::serve(&self.office, class == Class::Agency, owner, &bytes).await;
+                if matches!(answer, SyncAnswer::Buckets(_)) {
+                    // it has something else than we: perhaps something that we lack
+                    self.look_again(&peer);
+                }
+                Some(encode(&answer))
+            }
             Protocol::Case => post::serve(&self.office, owner, &bytes).await,
             Protocol::Blob => Some(transfer::serve(&self.office, owner, bytes).await),
         };
@@ -300,15 +308,17 @@ impl Links {
         if bound {
             return Some(hello.pid);
         }
-        // bound so recently that its entry has not come by gossip or sync yet
+        // bound so recently, perhaps in a new epoch, that its entries have not come by gossip or sync yet
         let entry = hello.binding.as_ref()?;
         let (header, body) = (entry.header(), entry.body()?);
-        let keys = author.id.keys(header.epoch)?;
+        let known = author.id_entries().chain(&hello.id_log);
+        let id = IdLog::fold(hello.pid, known, &self.office.network).ok()?;
+        let keys = id.keys(header.epoch)?;
         let signed = entry.clone().open(&[keys.feed], 1, &self.office.network).is_ok();
         let binding = NodeBinding::decode(body).ok()?;
         let fits = header.pid == hello.pid
             && header.entry_type() == Some(EntryType::NodeBinding)
-            && header.epoch == author.id.epoch()
+            && header.epoch == id.epoch()
             && binding.peer.0 == peer.to_bytes()
             && !binding.revoked;
         (signed && fits).then_some(hello.pid)

@@ -136,7 +136,7 @@ async fn fetch(office: &Office, links: &Links, peer: Peer, mut wants: Vec<Want>)
         // go on after the last entry of the last log that the batch reached
         let (h, more) = (last.header().clone(), batch.more);
         office.counters.add("sync_entries", batch.entries.len() as u64);
-        let placed = submit(office, batch.entries).await?;
+        let placed = submit(office, batch.entries, false).await?;
         let fresh = placed.iter().filter(|p| matches!(p, Placed::New | Placed::Forks { .. })).count();
         news += fresh;
         if !more {
@@ -152,9 +152,9 @@ async fn fetch(office: &Office, links: &Links, peer: Peer, mut wants: Vec<Want>)
     }
 }
 
-/// Hands entries to the driver and waits until they are durable.
-pub async fn submit(office: &Office, entries: Vec<Entry>) -> Result<Vec<Placed>, SyncError> {
-    match office.ask(move |reply| Input::Entries { entries, reply: Some(reply) }).await {
+/// Hands entries to the driver and waits until they are durable. `gossiped`: gossip brought them and carries them on.
+pub async fn submit(office: &Office, entries: Vec<Entry>, gossiped: bool) -> Result<Vec<Placed>, SyncError> {
+    match office.ask(move |reply| Input::Entries { entries, gossiped, reply: Some(reply) }).await {
         Ok(Ok(Answer::Placed(placed))) => Ok(placed),
         Ok(other) => Err(SyncError::Answer(format!("the driver answered {other:?}"))),
         Err(_) => Err(SyncError::Stopping),
@@ -222,7 +222,7 @@ pub async fn serve(office: &Office, agency: bool, from: Option<Pid>, bytes: &[u8
                 return not_for_you();
             }
             let ids: Vec<_> = entries.iter().map(|e| (e.id(), e.header().pid)).collect();
-            if submit(office, entries).await.is_err() {
+            if submit(office, entries, false).await.is_err() {
                 return SyncAnswer::Refused("not now".into());
             }
             // only what is durable here is signed for

@@ -61,13 +61,19 @@ pub fn key(e: KeyFileError) -> Problem {
         }
         KeyFileError::WrongPassphrase(_) => wrong(text).hint("Check the passphrase; nothing was changed."),
         KeyFileError::Random(_) => Problem::new(Code::Internal, text),
-        _ => wrong(text),
+        KeyFileError::Missing(_) => {
+            wrong(text).hint("Check the path; a relative one is taken from the current folder.")
+        }
+        KeyFileError::WrongKind { .. } => wrong(text).hint("`lapwing key show FILE` says what a key file is for."),
+        KeyFileError::Damaged { .. } => {
+            wrong(text).hint("Take the copy that was kept of it. `lapwing key show FILE` says whether a file is whole.")
+        }
     }
 }
 
 /// There is no passphrase.
 pub fn passphrase(e: PassphraseError) -> Problem {
-    wrong(e.to_string())
+    wrong(e.to_string()).hint("The first line of the file is the passphrase; it must not be empty.")
 }
 
 /// An identity or entry could not be made.
@@ -105,6 +111,7 @@ pub fn config(e: ConfigError) -> Problem {
                 what: f.what,
             };
             Problem::new(Code::Config, format!("{} has {} fault(s)", path.display(), faults.len()))
+                .hint("Mend them in the file; `lapwing config show --example` explains every key.")
                 .faults(faults.into_iter().map(one).collect())
         }
     }

@@ -134,7 +134,7 @@ fn kid(text: &str, view: &IdentityView) -> Result<Kid, Problem> {
     }
 }
 
-fn identity(node: &Node) -> Result<IdentityView, Problem> {
+pub(super) fn identity(node: &Node) -> Result<IdentityView, Problem> {
     node.read(Op::Identity, &[], &Vec::new())
 }
 
@@ -151,7 +151,7 @@ fn open(roots: &RootKeys, view: &IdentityView) -> Result<Vec<SecretKey>, Problem
 }
 
 /// Hands an entry in and tells what it did.
-fn hand_in(ctx: &Ctx, node: &Node, entry: &Entry, said: &str) -> Done {
+pub(super) fn hand_in(ctx: &Ctx, node: &Node, entry: &Entry, said: &str) -> Done {
     let written: Value = node.call(Op::IdEntry, &[], &EntryIn { entry: hex::encode(&entry.encode()) })?;
     ctx.out.answer(&written, || {
         let id = typed::<Written>(&written).map(|w| w.entry).unwrap_or_else(|_| entry.id().to_string());

@@ -1,10 +1,14 @@
 //! `lapwing key`: key files.
 
 use super::Ctx;
-use super::ask;
+use super::ask::{self, Unlock};
 use super::fail::{self, Done};
 use super::hex;
+use super::identity::{hand_in, identity};
 use clap::Subcommand;
+use lapwing_api::problem::Audience;
+use lapwing_node::folder;
+use lapwing_node::founding;
 use lapwing_node::keys::{self, KdfCost, KeyKind};
 use lapwing_record::sign::{PublicKey, SecretKey};
 use serde_json::json;
@@ -35,6 +39,34 @@ pub enum Key {
         #[arg(long, hide = true)]
         trial_kdf: bool,
     },
+    /// Puts the next root keys in force, and makes the set after them: when root keys are lost, stolen or old.
+    #[command(after_help = "Examples:
+  lapwing key rotate-roots --next-root-key keys/next-root-1.key --keys-out new-keys
+
+All keys of the next set are needed, for all of them are revealed. Whoever stole the root keys in force cannot do this.")]
+    RotateRoots(RotateRoots),
+}
+
+/// Arguments of `key rotate-roots`.
+#[derive(Debug, clap::Args)]
+pub struct RotateRoots {
+    /// A key of the next root set, as `init` or the last rotation wrote it; give all of them.
+    #[arg(long, value_name = "FILE", required = true)]
+    next_root_key: Vec<PathBuf>,
+    /// Where the keys of the set after that go; nothing is overwritten.
+    #[arg(long, value_name = "DIR")]
+    keys_out: PathBuf,
+    /// Of the set after that, keys that must sign.
+    #[arg(long, value_name = "M", default_value_t = 1)]
+    threshold: u8,
+    /// Do not ask before signing.
+    #[arg(long)]
+    yes: bool,
+    /// Leave the new keys in clear. For trials only.
+    #[arg(long)]
+    insecure_no_passphrase: bool,
+    #[command(flatten)]
+    unlock: Unlock,
 }
 
 /// The work of guessing a passphrase.
@@ -46,6 +78,7 @@ impl Key {
     /// Carries it out.
     pub fn run(self, ctx: &Ctx) -> Done {
         let path = match self {
+            Key::RotateRoots(rotate) => return rotate.run(ctx),
             Key::Show { file } => file,
             Key::NewOfficer { out, passphrase_file, insecure_no_passphrase, trial_kdf } => {
                 let passphrase = ask::new_passphrase(passphrase_file.as_deref(), insecure_no_passphrase)?;
@@ -76,5 +109,42 @@ impl Key {
             ]);
         });
         Ok(())
+    }
+}
+
+impl RotateRoots {
+    fn run(self, ctx: &Ctx) -> Done {
+        let node = ctx.node()?;
+        let view = identity(&node)?;
+        let revealed = self.unlock.open_all(&self.next_root_key, KeyKind::Root)?;
+        ask::go_on(
+            self.yes,
+            &format!("Put {} next root key(s) of {} in force?", revealed.len(), view.name.short_name),
+        )?;
+        let mut next: Vec<(PathBuf, SecretKey)> = Vec::new();
+        for number in 1..=self.next_root_key.len() {
+            let path = self.keys_out.join(format!("next-root-{}-{number}.key", view.id_head.seq + 1));
+            fail::free(&path)?;
+            next.push((path, SecretKey::from_seed(keys::random().map_err(fail::key)?)));
+        }
+        let publics: Vec<PublicKey> = next.iter().map(|(_, key)| key.public()).collect();
+        let threshold = u64::from(self.threshold);
+        let entry = founding::rotate(&view, &revealed, &publics, threshold, keys::now_ms()).map_err(fail::founding)?;
+        let passphrase = ask::new_passphrase(None, self.insecure_no_passphrase)?;
+        let made = !self.keys_out.exists();
+        folder::create_dir(&self.keys_out).map_err(fail::file)?;
+        // they are on disk before the entry that commits to them; if it is refused, they are of no use to anyone
+        for (path, key) in &next {
+            keys::write_key(path, KeyKind::Root, key.seed(), passphrase.as_ref(), KdfCost::Default)
+                .map_err(fail::key)?;
+        }
+        let done = hand_in(ctx, &node, &entry, "the next root keys are in force; keep the new ones apart from them");
+        if done.as_ref().is_err_and(|p| p.code.audience() == Audience::User) {
+            next.iter().for_each(|(path, _)| drop(std::fs::remove_file(path)));
+            if made {
+                let _ = std::fs::remove_dir(&self.keys_out);
+            }
+        }
+        done
     }
 }

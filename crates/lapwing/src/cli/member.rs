@@ -127,7 +127,7 @@ fn exposure(out: Out, told: &types::Exposure) {
 }
 
 fn explain(out: Out, why: &Explained) {
-    out.line(&why.words);
+    out.hanging("", &why.words);
     let row = |e: &types::ElectorView| {
         let entry = e.entry.as_deref().map(short).unwrap_or_else(|| "-".into());
         let seated = match (&e.seated_by, &e.seated_in) {

@@ -65,6 +65,9 @@ impl Out {
 
     /// Text exactly as it is: templates of our own.
     pub fn raw(&self, text: &str) {
+        if self.json {
+            return self.value(&serde_json::json!({ "template": text }));
+        }
         write(text.trim_end_matches('\n'));
     }
 

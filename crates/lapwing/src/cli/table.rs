@@ -6,7 +6,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableS
 /// Blanks between two columns.
 const GAP: u16 = 2;
 /// Columns narrower than this are not made narrower for others.
-const ROOM: u16 = 12;
+const ROOM: u16 = 10;
 
 /// The lines of a table on a terminal of `width` columns; none: as wide as it is, for a pipe.
 pub fn lines(header: &[&str], rows: &[Vec<String>], width: Option<u16>) -> Vec<String> {
@@ -56,7 +56,8 @@ fn drawn(header: &[&str], rows: &[Vec<&str>], widths: &[u16]) -> Vec<String> {
     table.add_rows(rows.iter().map(|r| r.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>()));
     let last = widths.len().saturating_sub(1);
     for (i, width) in widths.iter().enumerate() {
-        let gap = if i == last { 0 } else { GAP };
+        // one blank of the gap stands between two columns anyway
+        let gap = if i == last { 0 } else { GAP - 1 };
         if let Some(column) = table.column_mut(i) {
             column.set_padding((0, gap));
             column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width + gap)));
@@ -141,7 +142,8 @@ mod tests {
             let lines = lines(&HEADER, &rows(), Some(width));
             assert!(lines.iter().all(|l| l.chars().count() <= usize::from(width)), "{width}: {lines:#?}");
             let text = lines.join("\n");
-            for word in ["participant", "suspended", "Poldertoezicht", "Berichtenverkeer", "Ipe-Amarelo", "Consumidor"] {
+            for word in ["participant", "suspended", "Poldertoezicht", "Berichtenverkeer", "Ipe-Amarelo", "Consumidor"]
+            {
                 assert!(text.contains(word), "{width}: {word} in {text}");
             }
             assert!(!text.contains("marks"), "{text}");
@@ -152,7 +154,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_becomes_cards() {
         let long = "a".repeat(52);
-        let rows = vec![vec!["x".to_owned(), long.clone(), long.clone()], vec!["y".to_owned(), String::new(), long.clone()]];
+        let rows =
+            vec![vec!["x".to_owned(), long.clone(), long.clone()], vec!["y".to_owned(), String::new(), long.clone()]];
         let lines = lines(&["name", "key id", "public key"], &rows, Some(80));
         let key = |name: &str| format!("  {name:<10}  {long}");
         assert_eq!(lines, ["x".to_owned(), key("key id"), key("public key"), "y".into(), key("public key")]);
@@ -167,7 +170,10 @@ mod tests {
 
     #[test]
     fn long_text_hangs_behind_its_name() {
-        assert_eq!(hanging("words  ", "aaaa bbbb cccc dddd eeee", Some(27)), ["words  aaaa bbbb cccc dddd", "       eeee"]);
+        assert_eq!(
+            hanging("words  ", "aaaa bbbb cccc dddd eeee", Some(27)),
+            ["words  aaaa bbbb cccc dddd", "       eeee"]
+        );
         assert_eq!(hanging("x  ", "", Some(80)), ["x  "]);
         assert_eq!(hanging("x  ", "a b", None), ["x  a b"]);
     }

@@ -111,5 +111,12 @@ fn linger(stage: &Stage) -> anyhow::Result<()> {
     println!("  lapwing --data {data} refer list");
     println!("Ctrl-C ends it.");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-    runtime.block_on(tokio::signal::ctrl_c()).context("no Ctrl-C")
+    runtime.block_on(async {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut term = signal(SignalKind::terminate()).context("no signals")?;
+        tokio::select! {
+            ended = tokio::signal::ctrl_c() => ended.context("no Ctrl-C"),
+            _ = term.recv() => Ok(()),
+        }
+    })
 }

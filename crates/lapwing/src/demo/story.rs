@@ -412,10 +412,18 @@ impl Story<'_> {
 
     /// The referral is at the target exactly once.
     pub fn once(&self, to: &str, thread: &str) -> anyhow::Result<()> {
-        let page: Page<ReferralRow> = until("the target's list", PATIENCE, || {
-            self.stage.read(to, Op::Referrals, &[], &[("limit", "500".into())])
-        })?;
-        let times = page.items.iter().filter(|r| r.thread == thread).count();
+        let (mut times, mut cursor) = (0, None);
+        loop {
+            let mut query = vec![("limit", "500".to_owned())];
+            query.extend(cursor.map(|c| ("cursor", c)));
+            let page: Page<ReferralRow> =
+                until("the target's list", PATIENCE, || self.stage.read(to, Op::Referrals, &[], &query))?;
+            times += page.items.iter().filter(|r| r.thread == thread).count();
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
         ensure!(times == 1, "the referral is there {times} times");
         let case = until("the case", PATIENCE, || self.case(to, thread))?;
         let mut said: Vec<&str> = case.timeline.iter().map(|s| s.id.as_str()).collect();

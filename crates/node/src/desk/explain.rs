@@ -41,14 +41,19 @@ fn summary(name: &str, why: &Explanation) -> String {
         Reason::Founder => "it founded the federation, and nobody judges founders".to_owned(),
         Reason::Left => "it left, for good".to_owned(),
         Reason::NotIntroduced => "no agency has introduced it".to_owned(),
+        Reason::Complete if agrees == why.asked => {
+            format!("all {agrees} electors that are asked agree, and none objects")
+        }
         Reason::Complete => {
             format!("{agrees} of {} electors that are asked agree, the others are excused, and none objects", why.asked)
         }
+        Reason::ElectorObjects if objects == 1 => "one of its electors objects".to_owned(),
         Reason::ElectorObjects => format!("{objects} of its electors object"),
         Reason::RingFellowObjects => "an agency that was elected through it objects".to_owned(),
-        Reason::AgencyObjects => {
-            format!("{} agencies object, though they are not its electors", why.other_objectors.len())
-        }
+        Reason::AgencyObjects => match why.other_objectors.len() {
+            1 => "an agency objects, though it is not its elector".to_owned(),
+            n => format!("{n} agencies object, though they are not its electors"),
+        },
         Reason::WordsMissing => {
             format!("{missing} of {} electors that are asked have not said their word yet", why.asked)
         }
@@ -140,7 +145,7 @@ mod tests {
         let objected = world.officers_say("polder", What::Object, "northbank", 1);
         let told = explained(world.state(), world.pid("northbank"));
         assert_eq!((told.standing.as_deref(), told.reason.as_str()), (Some("objected"), "elector_objects"));
-        assert_eq!(told.words, "northbank is objected: 1 of its electors object.");
+        assert_eq!(told.words, "northbank is objected: one of its electors objects.");
         assert_eq!(told.electors.len(), 3);
         let of = |name: &str| told.electors.iter().find(|e| e.name.short_name == name).unwrap();
         assert_eq!(of("harbor").entry, Some(cleared.to_string()));

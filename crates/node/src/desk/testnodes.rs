@@ -136,7 +136,7 @@ async fn carry(from: Arc<Office>, to: Arc<Office>, mut effects: mpsc::UnboundedR
     while let Some(effect) = effects.recv().await {
         match effect {
             Outward::Spread(entry) => {
-                drop(to.ask(move |r| Input::Entries { entries: vec![*entry], reply: Some(r) }).await)
+                drop(to.ask(move |r| Input::Entries { entries: vec![*entry], gossiped: false, reply: Some(r) }).await)
             }
             Outward::Deliver { thread, id, to: pid } => {
                 let signed = post::own_signed(&from, &thread, &id).unwrap();

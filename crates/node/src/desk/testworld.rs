@@ -79,7 +79,7 @@ impl World {
 
     fn take(&mut self, entry: Entry) -> EntryId {
         let id = entry.id();
-        let step = self.engine.handle(Input::Entries { entries: vec![entry], reply: Some(1) }, 0);
+        let step = self.engine.handle(Input::Entries { entries: vec![entry], gossiped: false, reply: Some(1) }, 0);
         let placed = step.effects.iter().find_map(|e| match e {
             Effect::Reply(1, Ok(Answer::Placed(placed))) => Some(placed[0].clone()),
             _ => None,

@@ -1,0 +1,56 @@
+//! Root keys rotate to the committed set and to no other; officers come and go by root keys in force alone.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use lapwing_api::ops::Op;
+use lapwing_api::problem::Code;
+use lapwing_api::types::MemberDetail;
+use support::{Town, json, problem, until};
+
+#[test]
+fn a_rotation_takes_power_from_stolen_root_keys() {
+    let town = Town::founded(&["harbour", "polder"]);
+    let _harbour = town.start("harbour", &[]);
+    let _polder = town.start("polder", &town.address("harbour"));
+    until("both are connected and may sign", 60, || {
+        let ready = |name| town.status(name).filter(|s| s.connected > 0 && s.signing == "ok");
+        ready("harbour").and(ready("polder")).map(drop)
+    });
+    let data = town.text("harbour");
+    let key = |name: &str| town.text(&format!("harbour-keys/{name}.key"));
+    let rotate = |next: &str, out: &str| {
+        let out = town.text(out);
+        let args = ["--data", &data, "key", "rotate-roots", "--next-root-key", next, "--keys-out", &out, "--yes"];
+        args.iter().map(|a| (*a).to_owned()).chain(["--insecure-no-passphrase".to_owned()]).collect::<Vec<_>>()
+    };
+    // a thief of the root key in force cannot rotate
+    let stolen = rotate(&key("root-1"), "thief");
+    let (code, refused) = problem(&stolen.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!((code, refused.code), (2, Code::Invalid), "{refused:?}");
+
+    let owner = rotate(&key("next-root-1"), "rotated");
+    json(&owner.iter().map(String::as_str).collect::<Vec<_>>());
+    // from here on the old root key opens no epoch, the new one does
+    let anna = town.text("anna.key");
+    json(&["--data", &data, "key", "new-officer", &anna, "--insecure-no-passphrase"]);
+    let add = |root: &str| {
+        ["--data", &data, "officer", "add", &anna, "--yes", "--root-key", root].map(str::to_owned).to_vec()
+    };
+    let (_, refused) = problem(&add(&key("root-1")).iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(refused.code, Code::Invalid, "{refused:?}");
+    json(&add(&key("next-root-1")).iter().map(String::as_str).collect::<Vec<_>>());
+    until("the other founder knows the new epoch", 60, || {
+        let detail: MemberDetail = town.client("polder", Op::Member)?.read(Op::Member, &["harbour"], &[]).ok()?;
+        (detail.epoch == 1 && detail.trouble.is_none()).then_some(())
+    });
+    // and what the node publishes in the new epoch is taken
+    let file = town.path("contact.toml");
+    std::fs::write(&file, support::run(&["contact", "template"]).stdout).unwrap();
+    json(&["--data", &data, "contact", "publish", &file.display().to_string()]);
+    until("its contact at the other founder", 60, || {
+        let detail: MemberDetail = town.client("polder", Op::Member)?.read(Op::Member, &["harbour"], &[]).ok()?;
+        (!detail.contacts.is_empty()).then_some(())
+    });
+}
