@@ -46,10 +46,12 @@ fn state<T>(links: &Links, change: impl FnOnce(&mut Applying) -> T) -> T {
     change(&mut links.application.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Answers an apply request: takes an application, or tells how the asker's own stands. Nothing else is told.
-pub async fn serve(office: &Office, bytes: &[u8]) -> ApplyAnswer {
+/// Answers an apply request: takes an application, or tells how the asker's own stands. Nothing else is told: of others
+/// the answer is the same as of those that nobody knows.
+pub async fn serve(office: &Office, asker: Option<Pid>, bytes: &[u8]) -> ApplyAnswer {
     match read::<ApplyRequest>(bytes, MAX_APPLY) {
         Err(e) => ApplyAnswer::Refused(e.to_string()),
+        Ok(ApplyRequest::Status(pid)) if asker != Some(pid) => ApplyAnswer::State("unknown".into()),
         Ok(ApplyRequest::Status(pid)) => ApplyAnswer::State(standing(&office.view(), &pid)),
         Ok(ApplyRequest::Submit(application)) => {
             let pid = application.id_log.first().map(|e| e.header().pid);

@@ -75,6 +75,8 @@ pub struct Office {
     pub blobs: BlobStore,
     /// Milliseconds UTC of the start.
     pub started: u64,
+    /// When it started, by a clock that nobody sets.
+    since: std::time::Instant,
     /// Counters by name.
     pub counters: Counters,
     view: RwLock<Arc<View>>,
@@ -181,6 +183,7 @@ impl Office {
             book: parts.book,
             blobs: parts.blobs,
             started: now_ms(),
+            since: std::time::Instant::now(),
             counters: Counters::default(),
             view: RwLock::new(Arc::new(parts.view)),
             changed: watch::channel(0).0,
@@ -189,6 +192,11 @@ impl Office {
             stop: watch::channel(false).0,
         };
         (Arc::new(office), receiver)
+    }
+
+    /// Milliseconds UTC as they would be had nobody set the clock since the start.
+    pub fn steady_ms(&self) -> u64 {
+        self.started + u64::try_from(self.since.elapsed().as_millis()).unwrap_or_default()
     }
 
     /// The state as of the last commit.

@@ -205,7 +205,10 @@ impl Links {
         let owner = self.owner(&peer);
         let answer = match protocol {
             Protocol::Hello => self.answer_hello(peer, &bytes).await,
-            Protocol::Apply => Some(encode(&applicant::serve(&self.office, &bytes).await)),
+            Protocol::Apply => {
+                let asker = self.speaks_for(&peer);
+                Some(encode(&applicant::serve(&self.office, asker, &bytes).await))
+            }
             Protocol::Sync => {
                 let answer = sync::serve(&self.office, class == Class::Agency, owner, &bytes).await;
                 if matches!(answer, SyncAnswer::Buckets(_)) {
@@ -294,10 +297,29 @@ impl Links {
             return self.send(Command::Disconnect { peer }).await;
         }
         if let Some(link) = lock(&self.links).get_mut(&peer) {
-            link.clock_offset = Some(hello.clock as i64 - now_ms() as i64);
+            link.clock_offset = Some(hello.clock as i64 - self.office.steady_ms() as i64);
             link.hello = Some(hello);
         }
         self.reclassify().await;
+    }
+
+    /// Whom a stranger's node speaks for, by what it brought along: its own log 0 and the entry that binds its key. Enough
+    /// to be told of one's own application, and of nobody else's.
+    fn speaks_for(&self, peer: &Peer) -> Option<Pid> {
+        let hello = lock(&self.links).get(peer)?.hello.clone()?;
+        let id = IdLog::fold(hello.pid, &hello.id_log, &self.office.network).ok()?;
+        self.binds(&id, peer, &hello).then_some(hello.pid)
+    }
+
+    /// Whether the entry in a hello binds this peer's key, by the keys of `id`.
+    fn binds(&self, id: &IdLog, peer: &Peer, hello: &Hello) -> bool {
+        let Some(entry) = &hello.binding else { return false };
+        let header = entry.header();
+        let (Some(body), Some(keys)) = (entry.body(), id.keys(header.epoch)) else { return false };
+        let signed = entry.clone().open(&[keys.feed], 1, &self.office.network).is_ok();
+        let binds = NodeBinding::decode(body).is_ok_and(|b| b.peer.0 == peer.to_bytes() && !b.revoked);
+        let placed = header.pid == hello.pid && header.entry_type() == Some(EntryType::NodeBinding);
+        signed && binds && placed && header.epoch == id.epoch()
     }
 
     /// Whose node it is: the participant that its hello names, if that one's log binds this peer.
@@ -309,19 +331,9 @@ impl Links {
             return Some(hello.pid);
         }
         // bound so recently, perhaps in a new epoch, that its entries have not come by gossip or sync yet
-        let entry = hello.binding.as_ref()?;
-        let (header, body) = (entry.header(), entry.body()?);
         let known = author.id_entries().chain(&hello.id_log);
         let id = IdLog::fold(hello.pid, known, &self.office.network).ok()?;
-        let keys = id.keys(header.epoch)?;
-        let signed = entry.clone().open(&[keys.feed], 1, &self.office.network).is_ok();
-        let binding = NodeBinding::decode(body).ok()?;
-        let fits = header.pid == hello.pid
-            && header.entry_type() == Some(EntryType::NodeBinding)
-            && header.epoch == id.epoch()
-            && binding.peer.0 == peer.to_bytes()
-            && !binding.revoked;
-        (signed && fits).then_some(hello.pid)
+        self.binds(&id, peer, hello).then_some(hello.pid)
     }
 
     /// Computes whose each node is and its class anew, and tells the network part what changed.
@@ -464,6 +476,7 @@ impl Links {
     // -- clock ------------------------------------------------------------------------------------------------------
 
     async fn watch_clock(&self) {
+        let jumped = now_ms() as i64 - self.office.steady_ms() as i64;
         let mut offsets: Vec<i64> = {
             let links = lock(&self.links);
             links
@@ -476,6 +489,10 @@ impl Links {
         let doubt = (offsets.len() >= 3).then(|| offsets[offsets.len() / 2]).filter(|m| m.abs() > CLOCK_TOLERANCE_MS);
         let doubt = doubt
             .map(|m| format!("this machine's clock differs by {} minutes from the median of its peers", m / 60_000));
+        // with too few peers to say which clock is right, a jump alone is reason enough
+        let jump = (offsets.len() < 3 && jumped.abs() > CLOCK_TOLERANCE_MS)
+            .then(|| format!("this machine's clock has jumped by {} minutes since the start", jumped / 60_000));
+        let doubt = doubt.or(jump);
         if doubt != self.office.view().clock_doubt {
             self.office.tell(Input::ClockDoubt(doubt)).await;
         }

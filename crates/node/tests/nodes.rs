@@ -5,6 +5,7 @@
 use lapwing_engine::engine::HeadCheck;
 use lapwing_engine::membership::Standing;
 use lapwing_engine::step::{Answer, Ask, Command, Input, Lock, Saying};
+use lapwing_net::message::Protocol;
 use lapwing_node::config::Settings;
 use lapwing_node::folder::Folder;
 use lapwing_node::founding::{self, Identity};
@@ -21,6 +22,7 @@ use lapwing_record::identity::{Act, Category};
 use lapwing_record::membership::Target;
 use lapwing_record::statement::{Kind, Tlp};
 use lapwing_record::testkit::{TestAgency, charter_of};
+use lapwing_record::wire::{ApplyAnswer, ApplyRequest, MAX_APPLY, read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -188,6 +190,26 @@ async fn founders_meet_admit_refer_and_survive_a_stop() {
 
     let nc = start(&fc, &boot).await;
     until("the application", || na.office.view().state.inbox.get(&c.pid()).is_some()).await;
+    // an applicant learns how its own application stands, and nothing of anyone else
+    let status = async |of: Pid| {
+        let (peer, _) = *nc.links.connected().iter().find(|(_, pid)| *pid == a.pid())?;
+        let bytes = nc.links.request(peer, Protocol::Apply, encode(&ApplyRequest::Status(of))).await.ok()?;
+        match read::<ApplyAnswer>(&bytes, MAX_APPLY).unwrap() {
+            ApplyAnswer::State(state) => Some(state),
+            ApplyAnswer::Refused(why) => Some(why),
+        }
+    };
+    let mut own = None;
+    for _ in 0..100 {
+        own = status(c.pid()).await.filter(|s| s == "submitted");
+        if own.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(own.as_deref(), Some("submitted"));
+    assert_eq!(status(b.pid()).await.as_deref(), Some("unknown"));
+
     na.office.command(Command::Introduce(c.pid())).await.unwrap();
     until("the introduction", || nb.office.view().state.federation.standing(&c.pid()).is_some()).await;
     vote(&na.office, &a, Act::Consent, c.pid()).await;
