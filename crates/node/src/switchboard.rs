@@ -317,7 +317,8 @@ impl Links {
         let header = entry.header();
         let (Some(body), Some(keys)) = (entry.body(), id.keys(header.epoch)) else { return false };
         let signed = entry.clone().open(&[keys.feed], 1, &self.office.network).is_ok();
-        let binds = NodeBinding::decode(body).is_ok_and(|b| b.peer.0 == peer.to_bytes() && !b.revoked);
+        let in_force = |b: &NodeBinding| !b.revoked && b.not_after > now_ms();
+        let binds = NodeBinding::decode(body).is_ok_and(|b| b.peer.0 == peer.to_bytes() && in_force(&b));
         let placed = header.pid == hello.pid && header.entry_type() == Some(EntryType::NodeBinding);
         signed && binds && placed && header.epoch == id.epoch()
     }
@@ -326,7 +327,8 @@ impl Links {
     fn proven(&self, view: &View, peer: &Peer, hello: &Hello) -> Option<Pid> {
         let federation = &view.state.federation;
         let author = federation.author(&hello.pid)?;
-        let bound = federation.listing(&hello.pid).is_some_and(|l| l.nodes.contains_key(&peer.to_bytes()));
+        let node = federation.listing(&hello.pid).and_then(|l| l.nodes.get(&peer.to_bytes()));
+        let bound = node.is_some_and(|n| n.record.not_after > now_ms());
         if bound {
             return Some(hello.pid);
         }
@@ -510,7 +512,7 @@ fn bound_nodes(view: &View, me: &Pid) -> Vec<(Pid, Peer, Vec<String>)> {
     let mut out = Vec::new();
     for pid in federation.pids().filter(|p| p != me) {
         let Some(listing) = federation.listing(&pid) else { continue };
-        for node in listing.nodes.values() {
+        for node in listing.nodes.values().filter(|n| n.record.not_after > now_ms()) {
             if let Ok(peer) = Peer::of_bytes(&node.record.peer) {
                 out.push((pid, peer, node.record.addrs.clone()));
             }
