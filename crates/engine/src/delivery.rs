@@ -326,9 +326,6 @@ impl Engine {
         if self.state.federation.author(&stmt.from).is_some_and(|a| a.contested()) {
             return refuse(Refusal::SenderStanding, "the sender's log is contested here");
         }
-        if !self.level_with(&stmt.from) {
-            return refuse(Refusal::TryLater, "this node was restored and compares its cases first");
-        }
         let open = Open::of(stmt).map_err(|e| Err((Refusal::Invalid, e.to_string())))?;
         if stmt.kind == Kind::Submit {
             let form =

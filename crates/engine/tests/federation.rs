@@ -24,6 +24,8 @@ struct Node {
     engine: Engine,
     journal: Vec<Fact>,
     answers: BTreeMap<u64, Result<Answer, Refused>>,
+    /// Telling its people fails.
+    untold: bool,
 }
 
 struct World {
@@ -60,7 +62,7 @@ impl World {
         let name = agency.inception.short_name.clone();
         let mut engine = engine(&self.charter, &agency);
         let step = engine.resume(self.now, Vec::new(), false);
-        let mut node = Node { agency, engine, journal: Vec::new(), answers: BTreeMap::new() };
+        let mut node = Node { agency, engine, journal: Vec::new(), answers: BTreeMap::new(), untold: false };
         let left = node.take(step, self.network);
         assert!(left.is_empty());
         self.nodes.insert(name, node);
@@ -173,7 +175,8 @@ impl Node {
                         steps.push_back(self.engine.handle(Input::Signed(entry), now));
                     }
                     Effect::Notify(n) => {
-                        let input = Input::Notified { notice: n.id(), by: "test".into(), failed: None };
+                        let failed = self.untold.then(|| "the command failed".to_owned());
+                        let input = Input::Notified { notice: n.id(), by: "test".into(), failed };
                         steps.push_back(self.engine.handle(input, n.at));
                     }
                     Effect::Reply(to, answer) => drop(self.answers.insert(to, answer)),
@@ -233,6 +236,22 @@ fn consent_of_all_admits_at_once_and_one_objection_bars() {
     w.pass(5_000, &[]);
     w.pass(1, &[]);
     assert_eq!(w.standing("polder", "bulkmail"), Some(Standing::Participant), "a withdrawn objection bars no more");
+}
+
+#[test]
+fn a_node_whose_people_cannot_be_told_does_not_clear_for_them() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    w.nodes.get_mut("polder").unwrap().untold = true;
+    w.introduce("harbor", TestAgency::named("amazon"));
+    for _ in 0..5 {
+        w.pass(1_000, &[]);
+    }
+    assert_eq!(w.standing("harbor", "amazon"), Some(Standing::Candidate), "polder's people know nothing of it");
+    w.nodes.get_mut("polder").unwrap().untold = false;
+    for _ in 0..3 {
+        w.pass(60_000, &[]);
+    }
+    assert_eq!(w.standing("harbor", "amazon"), Some(Standing::Participant), "told at last, and silent");
 }
 
 #[test]

@@ -472,6 +472,10 @@ impl Links {
         if let Some(level) = level {
             self.office.tell(Input::HeadAnswer { from: pid, level }).await;
             post::level_threads(&self.office, &self, peer, pid).await;
+            if !level || self.office.view().must_level(&pid) {
+                // while this is open nothing is signed or said: not a matter for the next minute
+                self.look_again(&peer);
+            }
         }
     }
 

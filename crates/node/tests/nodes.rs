@@ -173,7 +173,7 @@ fn receipted(office: &Office, thread: &ThreadId) -> bool {
     let view = office.view();
     view.state
         .case(thread)
-        .is_some_and(|c| c.asked.iter().all(|t| t.delivery.as_ref().is_some_and(|d| d.receipt.is_some())))
+        .is_some_and(|c| c.side(&office.me).iter().all(|t| t.delivery.as_ref().is_some_and(|d| d.receipt.is_some())))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -419,6 +419,88 @@ async fn a_twin_that_signed_alone_is_proven_shown_and_healed() {
     let digests = |n: &Node| n.office.view().state.federation.heads_root(lapwing_engine::federation::Plane::Pub);
     until("equal heads", || digests(&nb) == digests(&nt)).await;
     for node in [nb, nt] {
+        stop(node).await;
+    }
+}
+
+async fn tell(
+    office: &Office,
+    thread: ThreadId,
+    to: Pid,
+    kind: Kind,
+    text: &str,
+) -> Result<Answer, lapwing_api::problem::Problem> {
+    let key = office.vault.case_key_or_new(&thread).unwrap();
+    let saying = Saying {
+        thread,
+        to,
+        kind,
+        handling: Tlp::AmberStrict,
+        body: encode(&lapwing_record::statement::Text { text: text.into() }),
+        blobs: vec![],
+        approvals: None,
+        ttl_ms: 1 << 40,
+        lock: Lock { key, nonce: vault::random().unwrap() },
+    };
+    office.command(Command::Say(Box::new(saying))).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn after_a_restore_each_side_returns_what_the_other_lacks_of_their_cases() {
+    let (a, b) = (TestAgency::named("harbor"), TestAgency::named("polder"));
+    let town = town(&[&a, &b]);
+    let (fa, fb) = (town.settle(&a), town.settle(&b));
+    let nb = start(&fb, &[]).await;
+    let boot = address(&nb).await;
+    let na = start(&fa, &boot).await;
+    let sealable = |o: &Office, to: &Pid| {
+        o.view().state.federation.listing(to).and_then(|l| l.kem_key(lapwing_node::office::now_ms())).is_some()
+    };
+    until("keys to seal to", || sealable(&na.office, &b.pid()) && sealable(&nb.office, &a.pid())).await;
+    let thread = submit(&na.office, b.pid()).await;
+    until("the first receipt", || receipted(&na.office, &thread)).await;
+    stop(na).await;
+    let stale = town.root.join("stale");
+    copy(fa.root(), &stale);
+
+    // what the copy does not know: a question, an answer to it, and a case that began later
+    let na = start(&fa, &boot).await;
+    until("it may sign", || na.office.view().head == HeadCheck::Done).await;
+    tell(&nb.office, thread, a.pid(), Kind::NeedInfo, "which address?").await.unwrap();
+    until("the question", || na.office.view().state.case(&thread).is_some_and(|c| c.answered.len() == 1)).await;
+    tell(&na.office, thread, b.pid(), Kind::Supplement, "192.0.2.7").await.unwrap();
+    let later = submit(&na.office, b.pid()).await;
+    until("both receipts", || receipted(&na.office, &thread) && receipted(&na.office, &later)).await;
+    // so that the high-water file tells the copy from the original; what nobody else holds could never come back
+    na.office.command(Command::Write { kind: EntryType::Contact, body: encode(&contact()) }).await.unwrap();
+    until("the other side holds the newest entry", || sees_contact(&nb.office, &a.pid())).await;
+    stop(na).await;
+    std::fs::remove_dir_all(fa.root()).unwrap();
+    copy(&stale, fa.root());
+
+    let na = start(&fa, &boot).await;
+    until("everything is back", || {
+        let view = na.office.view();
+        let (first, second) = (view.state.case(&thread), view.state.case(&later));
+        first.is_some_and(|c| c.asked.len() == 2 && c.answered.len() == 1) && second.is_some_and(|c| c.asked.len() == 1)
+    })
+    .await;
+    until("it may speak", || na.office.view().head == HeadCheck::Done && !na.office.view().must_level(&b.pid())).await;
+    // and the chain goes on where it was, at both ends
+    tell(&na.office, thread, b.pid(), Kind::Supplement, "and 192.0.2.8").await.unwrap();
+    until("it arrives", || nb.office.view().state.case(&thread).is_some_and(|c| c.asked.len() == 3)).await;
+    tell(&nb.office, later, a.pid(), Kind::NeedInfo, "more?").await.unwrap();
+    until("the answer arrives", || na.office.view().state.case(&later).is_some_and(|c| c.answered.len() == 1)).await;
+    let ids = |o: &Office, t: &ThreadId| {
+        let view = o.view();
+        let case = view.state.case(t).unwrap().clone();
+        let all = case.asked.iter().chain(&case.answered).map(|t| t.open.id);
+        all.collect::<Vec<_>>()
+    };
+    for t in [thread, later] {
+        assert_eq!(ids(&na.office, &t), ids(&nb.office, &t));
+    }
+    for node in [na, nb] {
         stop(node).await;
     }
 }
