@@ -154,10 +154,13 @@ impl Engine {
             }
             if now >= told.open.expires {
                 expired.push((*thread, *id));
-            } else if delivery.next.is_some_and(|at| at <= now) && begun.insert(*thread) {
+            } else if (delivery.next.is_some_and(|at| at <= now) || self.returned.contains(&case.peer(&me)))
+                && begun.insert(*thread)
+            {
                 due.push((*thread, *id, case.peer(&me)));
             }
         }
+        self.returned.clear();
         for (thread, id) in expired {
             self.give_up(thread, id, "expired: it could not be delivered in time".into(), now, step);
         }
@@ -247,27 +250,6 @@ impl Engine {
         step.effects.push(Effect::Event(Event::Case(thread)));
         let peer = self.state.case(&thread).map(|c| c.peer(&self.state.me));
         self.notice(NoticeKind::DeliveryFailing, peer, Some(Digest(id.0)), None, now, step);
-    }
-
-    /// A peer is back: what waits for it goes out at once.
-    pub(crate) fn retry_to(&mut self, peer: Pid, now: u64, step: &mut Step) {
-        let me = self.state.me;
-        let waiting: Vec<(ThreadId, MsgId)> = self
-            .state
-            .outbox
-            .iter()
-            .filter(|(id, _)| !self.in_flight.contains(*id))
-            .filter_map(|(id, thread)| {
-                let case = self.state.case(thread)?;
-                let delivery = case.find(id)?.delivery.as_ref()?;
-                (case.peer(&me) == peer && !delivery.failed && delivery.next.is_some_and(|n| n > now))
-                    .then_some((*thread, *id))
-            })
-            .collect();
-        for (thread, id) in waiting {
-            let why = "the recipient is connected again".to_owned();
-            self.commit(Fact::Tried(Tried { at: now, thread, id, why, next: Some(now) }), step);
-        }
     }
 
     pub(crate) fn next_delivery(&self, now: u64) -> Option<u64> {

@@ -62,6 +62,8 @@ pub struct Engine {
     pub(crate) clock_doubt: Option<String>,
     pub(crate) connected: BTreeSet<Pid>,
     pub(crate) in_flight: BTreeSet<MsgId>,
+    /// Peers that have just come back: what waits for them goes out at once.
+    pub(crate) returned: BTreeSet<Pid>,
     pub(crate) notified_at: BTreeMap<Digest, u64>,
     /// Own headers that were handed out to be signed.
     signing: BTreeSet<EntryId>,
@@ -87,6 +89,7 @@ impl Engine {
             clock_doubt: None,
             connected: BTreeSet::new(),
             in_flight: BTreeSet::new(),
+            returned: BTreeSet::new(),
             notified_at: BTreeMap::new(),
             signing: BTreeSet::new(),
             awaiting: BTreeMap::new(),
@@ -164,7 +167,7 @@ impl Engine {
             Input::Tried { thread, id, outcome } => self.tried(thread, id, outcome, now, &mut step),
             Input::PeerUp(pid) => {
                 self.connected.insert(pid);
-                self.retry_to(pid, now, &mut step);
+                self.returned.insert(pid);
             }
             Input::PeerDown(pid) => drop(self.connected.remove(&pid)),
             Input::HeadAnswer { from, level } => {
