@@ -148,7 +148,7 @@ fn init_overwrites_nothing_and_keeps_peoples_keys_out_of_the_nodes_folder() {
         .iter()
         .map(|(p, _)| p.file_name().unwrap().to_string_lossy().into())
         .collect();
-    assert_eq!(names, ["at-rest.key", "feed.key", "node.key"]);
+    assert_eq!(names, ["at-rest.key", "backup.recipient", "feed.key", "node.key"]);
 }
 
 #[test]

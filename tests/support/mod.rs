@@ -166,7 +166,11 @@ impl Town {
 
     /// A client with the token that the operation asks for.
     pub fn client(&self, name: &str, op: Op) -> Option<Client> {
-        let token = if op.row().access == Access::Admin { "admin.token" } else { "api.token" };
+        let token = match op.row().access {
+            Access::Admin => "admin.token",
+            Access::Auditor => "auditor.token",
+            _ => "api.token",
+        };
         let secret = std::fs::read_to_string(self.path(name).join("run").join(token)).ok()?;
         let address = std::fs::read_to_string(self.path(name).join("run/api.address")).ok()?;
         Some(Client::new(address.trim(), &secret))

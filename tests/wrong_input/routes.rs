@@ -79,7 +79,8 @@ fn good(w: &World, op: Op) -> Good {
         },
         Op::Submit => with(&[NOBODY], "to", json!({ "to": "polder", "form": {} })),
         Op::Prepare | Op::Say => Good { at: "polder", ..with(&[case], "kind", acknowledge) },
-        Op::Referral | Op::Export => path(&[case]),
+        Op::Referral | Op::Export | Op::CaseErase => path(&[case]),
+        Op::CaseHold => with(&[case], "stands", json!({ "stands": true })),
         Op::EvidenceFetch | Op::EvidenceGet => path(&[case, &w.blob]),
         Op::Live
         | Op::Status
@@ -99,6 +100,9 @@ fn good(w: &World, op: Op) -> Good {
         | Op::Notices
         | Op::Drafts
         | Op::Referrals
+        | Op::Erasures
+        | Op::Audit
+        | Op::Backup
         | Op::Events => none,
     }
 }
@@ -341,7 +345,19 @@ impl Rows<'_> {
             | Op::Motions
             | Op::Identity
             | Op::Notices
+            | Op::Erasures
             | Op::Drafts => {}
+            Op::CaseErase => self.ids(0),
+            Op::CaseHold => {
+                self.ids(0);
+                self.bent("/stands", json!("yes"), malformed, "");
+            }
+            Op::Backup => self.query("part", "soup", malformed),
+            Op::Audit => {
+                for (key, bad) in [("since", "soon"), ("until", "2026-13-01"), ("after", "-1"), ("after", "x")] {
+                    self.query(key, bad, malformed);
+                }
+            }
             Op::TokenNew => {
                 for bad in ["", "x", "Desk!", "-a", &long(33), "a/b"] {
                     self.bent("/name", json!(bad), invalid, "a-z");

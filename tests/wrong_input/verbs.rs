@@ -96,6 +96,9 @@ fn prepare(w: &mut World) {
         let ran = run(w.town.dir.path(), &args);
         assert_eq!(ran.code, 0, "{args:?}: {}{}", ran.out, ran.err);
     };
+    let invitation = ["--data", "harbour", "invite", "-o", "good.invitation"];
+    let made = run(w.town.dir.path(), &invitation);
+    assert_eq!(made.code, 0, "{}", made.err);
     write(w, "pass", "correct horse\n");
     write(w, "wrong", "wrong horse\n");
     write(w, "garbage", b"\xff\x00 no such thing");
@@ -312,6 +315,8 @@ fn rows(w: &World) -> Vec<Row> {
         "assert-current",
         "notice list",
         "token list",
+        "erasure list",
+        "audit list",
         "member list",
         "contact list",
         "contact find",
@@ -341,6 +346,33 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("token new", &format!("{at} desk --role admin -o text"), conflict, "text is there already");
     r.add("token new", &format!("{at} desk --role admin -o nowhere/token"), invalid, "nowhere");
     r.add("token revoke", &format!("{at} nobody"), not_found, "nobody");
+    let backup_key = "--key harbour-keys/backup.key";
+    r.add("backup key", "--data nowhere @ -o x --insecure-no-passphrase", Code::Config, "no data folder");
+    r.add("backup key", "--data harbour @ -o text --insecure-no-passphrase", conflict, "text");
+    r.add("backup key", "--data harbour @ -o x", invalid, "no passphrase");
+    r.add("backup make", "--data nowhere @ --out x", Code::Unreachable, "no node runs on");
+    r.add("backup make", "--data harbour @", malformed, "--out");
+    r.add("backup make", "--data harbour @ --out x --part soup", malformed, "soup");
+    r.add("backup make", "--data harbour @ --out x --token-file harbour/run/api.token", Code::Forbidden, "officer");
+    r.add("backup verify", "no-such-file", invalid, "no-such-file");
+    r.add("backup verify", "text", invalid, "no archive");
+    r.add("backup verify", "garbage", invalid, "no archive");
+    r.add("restore", &format!("--data target @ text {backup_key}"), invalid, "no archive");
+    r.add("restore", "--data target @ text --key harbour-keys/officer-1.key", invalid, "of kind");
+    r.add("restore", "--data target @ text --key nowhere", invalid, "nowhere");
+    r.add("restore", "--data target @ text", malformed, "--key");
+    r.add("invite", "--data nowhere @ -o x", Code::Unreachable, "no node runs on");
+    r.add("invite", &format!("{at} -o text"), conflict, "text");
+    r.add("invite", &format!("{at} -o x --valid soon"), malformed, "soon");
+    r.add("invite", &format!("{at} -o x --address nowhere"), invalid, "nowhere");
+    r.add("join", "--data target @ no-such-file", invalid, "no-such-file");
+    r.add("join", "--data target @ text", invalid, "no invitation");
+    r.add("join", "--data target @ good.invitation", invalid, "--words");
+    r.add("join", "--data target @ good.invitation --words tea", invalid, "not the words");
+    r.add("audit list", &format!("{at} --since soon"), malformed, "soon");
+    r.add("audit verify", &format!("{at} no-such-file"), invalid, "no-such-file");
+    r.add("audit verify", &format!("{at} text"), invalid, "line 1");
+    r.add("audit verify", &format!("{at} --head tea"), malformed, "tea");
     r.add("member list", &format!("{at} --class king"), malformed, "king");
     r.add("member list", &format!("{at} --country Kenya"), malformed, "country");
     r.add("member list", &format!("{at} --standing sitting"), malformed, "standing");
@@ -514,6 +546,9 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("case export", &format!("{at} {case} -o text"), conflict, "text");
     r.add("case export", &format!("{at} {nobody} -o x"), not_found, nobody);
     r.add("case export", &format!("{at} {case}"), malformed, "--out");
+    r.add("case erase", &format!("{at} {nobody} --yes"), not_found, nobody);
+    r.add("case erase", &format!("{at} {case}"), invalid, "--yes");
+    r.add("case hold", &format!("{at} {nobody}"), not_found, nobody);
     r.0
 }
 

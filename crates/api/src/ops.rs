@@ -64,6 +64,8 @@ pub enum Access {
     Clerk,
     /// Admin.
     Admin,
+    /// Auditor.
+    Auditor,
 }
 
 impl Access {
@@ -75,6 +77,7 @@ impl Access {
             Access::Officer => role == Role::Officer,
             Access::Clerk => matches!(role, Role::Officer | Role::Admin),
             Access::Admin => role == Role::Admin,
+            Access::Auditor => role == Role::Auditor,
         }
     }
 }
@@ -203,6 +206,14 @@ ops! {
     EvidenceFetch Post "/referrals/{thread}/evidence/{blob}/fetch" Officer Json "Starts or resumes the transfer of an item of evidence.";
     EvidenceGet Get "/referrals/{thread}/evidence/{blob}" Cases Download "The content of an item of evidence that is here.";
     Export Get "/referrals/{thread}/export" Cases Download "The case as one bundle that `lapwing verify` checks offline.";
+
+    CaseErase Post "/referrals/{thread}/erase" Officer Json "Erases the content of a case here for good: its key is destroyed. Ids, hashes and receipts stay.";
+    CaseHold Post "/referrals/{thread}/hold" Officer Json "Begins or ends a legal hold on a case: while it stands the case is not erased.";
+    Erasures Get "/erasures" Cases Json "What was erased here: cases and when. Filters: none." ? limit cursor;
+    Audit Get "/audit" Auditor Json "The audit trail, oldest first. Filters: who, act, outcome, since, until, after."
+        ? who act outcome since until after limit cursor;
+
+    Backup Get "/backup" Admin Download "A backup of the running node, sealed to the backup key. Part: data or keyring." ? part;
 
     Events Get "/events" Any Events "Server-sent events: standing, directory, case, application, proposal, contested."
         ? after;

@@ -27,8 +27,25 @@ pub struct Call {
     pub params: BTreeMap<String, String>,
     /// The JSON body; null where there is none.
     pub body: serde_json::Value,
+    /// The request's id, as it stands in the answer and the log.
+    pub request: String,
     /// Of an upload: the file in which the HTTP face has put the bytes. The node removes it.
     pub upload: Option<PathBuf>,
+}
+
+/// A request that was refused.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// The operation; none where the path is none.
+    pub op: Option<Op>,
+    /// Who called, where the token was recognised.
+    pub caller: Option<&'a Caller>,
+    /// The path as it was asked for, without its query.
+    pub path: &'a str,
+    /// The request's id.
+    pub request: &'a str,
+    /// Why.
+    pub problem: &'a Problem,
 }
 
 /// What a call answers.
@@ -72,6 +89,8 @@ pub trait Service: Send + Sync + 'static {
     fn before_upload(&self, _: &Call) -> Result<(), Problem> {
         Ok(())
     }
+    /// Takes note of a request that was refused, by whomever: for the audit trail.
+    fn refused(&self, _: &Attempt<'_>) {}
     /// Carries out a call.
     fn call<'a>(&'a self, call: Call) -> Later<'a, Result<Reply, Problem>>;
     /// The number of the newest event: where those begin who resume nothing.

@@ -19,6 +19,47 @@ pub struct Page<T> {
     pub as_of: u64,
 }
 
+/// A row of the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRow {
+    /// From 1, without gaps.
+    pub n: u64,
+    /// When.
+    pub at: Time,
+    /// A token's name, a participant's id, or `node` for what the node does by itself.
+    pub who: String,
+    /// The token's role, `peer` or `node`.
+    pub role: String,
+    /// The operation, or what was handed in.
+    pub act: String,
+    /// What it was done to: names and ids.
+    pub on: String,
+    /// `done`, or the code of the refusal.
+    pub outcome: String,
+    /// The request's id, where there was one.
+    pub request: Option<String>,
+    /// Hash of the row before; zeros before the first.
+    pub prev: String,
+    /// This row's hash (docs/protocol.md, "Audit trail").
+    pub hash: String,
+}
+
+/// An erased case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasedCase {
+    /// The case.
+    pub thread: String,
+    /// When its content was erased here.
+    pub at: Time,
+}
+
+/// Begins or ends a legal hold.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HoldRequest {
+    /// Whether it stands from now on.
+    pub stands: bool,
+}
+
 /// How the node is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
@@ -48,6 +89,8 @@ pub struct Status {
     pub peer_id: String,
     /// Where it listens.
     pub listening: Vec<String>,
+    /// The addresses that it has published for others.
+    pub published: Vec<String>,
     /// Connected nodes.
     pub connected: usize,
     /// Participants in full standing.
@@ -449,6 +492,9 @@ pub struct LogRow {
     pub kind: String,
     /// What it says, in short.
     pub says: String,
+    /// Of a checkpoint: the head of its author's audit trail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<String>,
 }
 
 /// This participant's identity, as root-key tools need it.
@@ -686,6 +732,10 @@ pub struct Prepared {
 /// A referral in a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReferralRow {
+    /// When its content was erased here.
+    pub erased: Option<Time>,
+    /// Whether a legal hold stands.
+    pub held: bool,
     /// The thread.
     pub thread: String,
     /// `requester` or `target`.

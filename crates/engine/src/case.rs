@@ -241,6 +241,10 @@ pub struct Case {
     pub answered: Vec<Told>,
     /// Milliseconds UTC of the last change here.
     pub changed: u64,
+    /// Milliseconds UTC at which its content was erased here.
+    pub erased: Option<u64>,
+    /// Whether a legal hold stands: it wins over erasure.
+    pub held: bool,
 }
 
 impl Case {
@@ -253,6 +257,8 @@ impl Case {
             asked: Vec::new(),
             answered: Vec::new(),
             changed: 0,
+            erased: None,
+            held: false,
         }
     }
 
@@ -443,6 +449,8 @@ mod tests {
             asked: vec![],
             answered: vec![],
             changed: 0,
+            erased: None,
+            held: false,
         };
         let mut case = empty.clone();
         let submit = open(&empty, Kind::Submit, 0);

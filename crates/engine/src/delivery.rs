@@ -12,6 +12,7 @@ use crate::fact::{Fact, Heard, NoticeKind, Receipted, Said, Tried};
 use crate::federation::Federation;
 use crate::membership::Standing;
 use crate::step::{Answer, Effect, Event, Refused, ReplyTo, Saying, Step, locked_form};
+use lapwing_record::audit::{self, Attempt};
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::id::{Digest, MsgId, Pid, ThreadId};
 use lapwing_record::identity::Class;
@@ -46,6 +47,9 @@ impl Engine {
             (Kind::Submit, Some(_)) => return Err(Refused::Conflict("this case is submitted already".into())),
             (Kind::Submit, None) => self.may_address(&saying)?,
             (_, None) => return Err(Refused::Unknown("no such case".into())),
+            (_, Some(case)) if case.erased.is_some() => {
+                return Err(Refused::Conflict("the content of this case is erased here; nothing is said in it".into()));
+            }
             (_, Some(case)) if case.peer(&me) != saying.to => {
                 return Err(Refused::Invalid("the case is with another participant".into()));
             }
@@ -302,6 +306,9 @@ impl Engine {
                 None => Ok(Heard { at: told.at, open: told.open, hash, epoch: self.state.my_id().epoch(), locked }),
             };
         }
+        if self.state.case(&stmt.thread).is_some_and(|c| c.erased.is_some()) {
+            return refuse(Refusal::Erased, "the case was erased here");
+        }
         if !self.state.federation.is_participant(&stmt.from) {
             return refuse(Refusal::SenderStanding, "the sender does not take part in full here");
         }
@@ -320,6 +327,7 @@ impl Engine {
         case.allows(&open).map_err(Err)?;
         let heard = Heard { at: now, open, hash, epoch: self.state.my_id().epoch(), locked };
         self.commit(Fact::Heard(heard.clone()), step);
+        self.audit(by_peer(stmt), now, step);
         step.effects.push(Effect::Event(Event::Case(stmt.thread)));
         if stmt.kind == Kind::Submit {
             self.notice(NoticeKind::ReferralStored, Some(stmt.from), Some(Digest(stmt.thread.0)), None, now, step);
@@ -331,7 +339,8 @@ impl Engine {
     pub(crate) fn recover(&mut self, verified: &VerifiedStmt, locked: Bytes, now: u64, step: &mut Step) {
         let stmt = verified.stmt();
         let known = self.state.case(&stmt.thread).is_some_and(|c| c.find(&verified.id()).is_some());
-        if stmt.from != self.state.me || known {
+        let erased = self.state.case(&stmt.thread).is_some_and(|c| c.erased.is_some());
+        if stmt.from != self.state.me || known || erased {
             return;
         }
         let Ok(open) = Open::of(stmt) else { return };
@@ -341,6 +350,18 @@ impl Engine {
             self.commit(Fact::Recovered(Said { at: now, open, locked }), step);
             step.effects.push(Effect::Event(Event::Case(stmt.thread)));
         }
+    }
+}
+
+/// The audit row of a statement that the other side made here.
+fn by_peer(stmt: &Stmt) -> Attempt {
+    Attempt {
+        who: stmt.from.to_string(),
+        role: "peer".into(),
+        act: format!("say {}", stmt.kind.code()),
+        on: stmt.thread.to_string(),
+        outcome: audit::DONE.into(),
+        request: None,
     }
 }
 

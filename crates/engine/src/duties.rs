@@ -188,6 +188,7 @@ impl Engine {
             entries: federation.entries(),
             agencies: federation.full_agencies().len() as u64,
             schema: 1,
+            audit: Some(self.state.trail.head).filter(|_| self.state.trail.rows > 0),
         })
     }
 

@@ -18,13 +18,39 @@ use crate::federation::{Changes, Federation};
 use crate::membership::{Item, Standing, Target, Word};
 use crate::state::{APPLICATION_TTL_MS, Inbox, MAX_APPLICATIONS, State};
 use crate::step::{Answer, Command, Effect, Event, Input, Refused, ReplyTo, Step};
+use lapwing_record::audit::{self, Attempt};
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::charter::CharterFile;
 use lapwing_record::entry::{Draft, Entry, EntryType, LogKind};
-use lapwing_record::id::{Digest, EntryId, MsgId, Pid};
+use lapwing_record::id::{Digest, EntryId, MsgId, Pid, ThreadId};
 use lapwing_record::idlog::{IdLog, check_application};
 use lapwing_record::membership::Application;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The audit row of an own entry: signed by the node, whoever approved it.
+fn own_signature(entry: &Entry) -> Attempt {
+    let kind = entry.header().entry_type().map_or("unknown", EntryType::code);
+    Attempt {
+        who: "node".into(),
+        role: "node".into(),
+        act: format!("sign {kind}"),
+        on: entry.id().to_string(),
+        outcome: audit::DONE.into(),
+        request: None,
+    }
+}
+
+/// The audit row of a case that came back with a copy of the journal although it had been erased.
+fn erased_before(thread: &ThreadId) -> Attempt {
+    Attempt {
+        who: "node".into(),
+        role: "node".into(),
+        act: "erase again".into(),
+        on: thread.to_string(),
+        outcome: audit::DONE.into(),
+        request: None,
+    }
+}
 
 /// What the engine is told once, at start.
 #[derive(Clone, Debug)]
@@ -125,10 +151,23 @@ impl Engine {
         self.clock_doubt.as_deref()
     }
 
-    /// After replay: what a crash left half done. `must_reach` and `restored` come from the high-water file.
-    pub fn resume(&mut self, now: u64, must_reach: Vec<(LogKind, u64, EntryId)>, restored: bool) -> Step {
+    /// After replay: what a crash left half done. `must_reach` and `restored` come from the high-water file, `erased`
+    /// from the keyring: a copy of the journal from before an erasure does not bring the case back.
+    pub fn resume(
+        &mut self,
+        now: u64,
+        must_reach: Vec<(LogKind, u64, EntryId)>,
+        restored: bool,
+        erased: &[ThreadId],
+    ) -> Step {
         self.started = now;
         let mut step = Step::default();
+        for thread in erased {
+            if self.state.case(thread).is_some_and(|c| c.erased.is_none()) {
+                self.commit(Fact::Erased(fact::Erased { at: now, thread: *thread }), &mut step);
+                self.audit(erased_before(thread), now, &mut step);
+            }
+        }
         let wrote_before = self.state.tip(LogKind::Pub).is_some();
         if wrote_before || restored {
             self.head = HeadCheck::Waiting { since: now, must_reach, restored, answers: BTreeMap::new() };
@@ -155,8 +194,11 @@ impl Engine {
                 let answer = self.take_application(*application, now, &mut step);
                 step.effects.push(Effect::Reply(reply, answer));
             }
-            Input::Local { command, reply } => {
+            Input::Local { command, by, reply } => {
                 let answer = self.command(*command, now, &mut step);
+                if let Some(by) = by.filter(|_| answer.is_ok()) {
+                    self.audit(*by, now, &mut step);
+                }
                 self.answer(reply, answer, &mut step);
             }
             Input::Heard { stmt, locked, reply } => self.hear(&stmt, locked, reply, now, &mut step),
@@ -195,6 +237,10 @@ impl Engine {
                 }
             }
             Input::ClockDoubt(why) => self.clock_doubt = why,
+            Input::Audit { attempt, reply } => {
+                self.audit(*attempt, now, &mut step);
+                step.effects.extend(reply.map(|reply| Effect::Reply(reply, Ok(Answer::Done))));
+            }
             Input::Wake => {}
         }
         self.after(now, &mut step);
@@ -255,12 +301,21 @@ impl Engine {
         let objects = matches!(entry.header().entry_type(), Some(EntryType::Stances));
         let placed = self.take_entry(entry.clone(), true, now, step);
         self.signing.remove(&entry.id());
+        if placed == Placed::New {
+            self.audit(own_signature(&entry), now, step);
+        }
         if let Some((reply, answer)) = self.awaiting.remove(&entry.id()) {
             step.effects.push(Effect::Reply(reply, Ok(answer)));
         }
         if placed == Placed::New && objects && self.holds_objection(&entry.id()) {
             step.effects.push(Effect::Push(Box::new(entry)));
         }
+    }
+
+    /// Writes a row of the audit trail.
+    pub(crate) fn audit(&mut self, attempt: Attempt, now: u64, step: &mut Step) {
+        let row = self.state.trail.row(now, attempt);
+        self.commit(Fact::Audited(row), step);
     }
 
     /// Whether our own entry holds an objection.
@@ -441,7 +496,8 @@ impl Engine {
         let pass = reached
             && level
             && (enough
-                || (waited && !answers.is_empty())
+                // one peer that has our own newest entry is proof; where it is not known which that is, one may lack it
+                || (waited && !answers.is_empty() && (!restored || !must_reach.is_empty()))
                 || (waited && alone && !restored)
                 || (known == 0 && !restored));
         if pass {
@@ -462,6 +518,8 @@ impl Engine {
             Command::DropProposal(id) => self.drop_proposal(id, now, step),
             Command::IdEntry(entry) => self.id_entry(*entry, now, step),
             Command::Say(saying) => self.say(*saying, now, step),
+            Command::Erase(thread) => self.erase(thread, now, step),
+            Command::Hold { thread, stands } => self.hold(thread, stands, now, step),
             Command::AssertCurrent => {
                 if let HeadCheck::Waiting { answers, .. } = &self.head {
                     let fact = fact::HeadChecked { at: now, answers: answers.len() as u64, asserted: true };

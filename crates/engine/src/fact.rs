@@ -4,12 +4,17 @@
 //! private key, no randomness and no clock. Content of cases is inside only as locked bytes.
 
 use crate::case::Open;
+use lapwing_record::audit::Row;
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::entry::{Entry, Header};
 use lapwing_record::id::{Digest, EntryId, MsgId, Pid, ThreadId};
 use lapwing_record::membership::{Application, Approval, Motion, Target};
 use lapwing_record::sign::{Detached, Sign1};
 use lapwing_record::{cbor_array, cbor_tagged, codes};
+
+/// The format of these facts, as it stands in the journal: 1 had those up to 16. An earlier program refuses a journal
+/// with a later one instead of misreading it.
+pub const FORMAT: u16 = 2;
 
 cbor_array! {
     /// An entry is kept, whoever wrote it.
@@ -271,8 +276,32 @@ cbor_array! {
     }
 }
 
+cbor_array! {
+    /// The content of a case is erased here: its key is destroyed, what is left are ids, hashes and receipts.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Erased {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// The case.
+        pub thread: ThreadId,
+    }
+}
+
+cbor_array! {
+    /// A legal hold on a case begins or ends: while it stands the case is not erased.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Held {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// The case.
+        pub thread: ThreadId,
+        /// Whether it stands from now on.
+        pub stands: bool,
+    }
+}
+
 cbor_tagged! {
-    /// One line of the journal.
+    /// One line of the journal. A number once given keeps its meaning; what is added raises [`FORMAT`].
     #[derive(Clone, Debug, PartialEq)]
     pub enum Fact {
         /// An entry is kept.
@@ -307,6 +336,12 @@ cbor_tagged! {
         14 => BlobHere(BlobHere),
         /// We may sign again.
         15 => HeadChecked(HeadChecked),
+        /// A row of the audit trail.
+        17 => Audited(Row),
+        /// A case was erased here.
+        18 => Erased(Erased),
+        /// A legal hold.
+        19 => Held(Held),
         /// A statement of our own came back from the other side after a restore.
         16 => Recovered(Said),
     }

@@ -21,6 +21,7 @@ mod duties;
 pub mod engine;
 pub mod fact;
 pub mod federation;
+pub mod keeping;
 pub mod line;
 pub mod listing;
 pub mod membership;

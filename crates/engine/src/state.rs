@@ -9,6 +9,7 @@ use crate::fact::{self, Fact, Notice};
 use crate::federation::{Changes, Federation};
 use crate::line::Line;
 use crate::membership::{Item, Standing, Target, Word};
+use lapwing_record::audit::Trail;
 use lapwing_record::cbor::Bytes;
 use lapwing_record::charter::DAY_MS;
 use lapwing_record::entry::{Entry, EntryType, LogKind};
@@ -86,7 +87,9 @@ pub struct State {
     pub digest: Digest,
     /// When this node noted each target, by its own log.
     pub noted: Arc<BTreeMap<Target, u64>>,
-    /// Facts applied.
+    /// How far the audit trail goes.
+    pub trail: Trail,
+    /// Facts applied, rows of the audit trail left out.
     pub as_of: u64,
 }
 
@@ -107,6 +110,7 @@ impl State {
             reached: Arc::default(),
             digest: Digest([0; 32]),
             noted: Arc::default(),
+            trail: Trail::default(),
             as_of: 0,
         }
     }
@@ -155,7 +159,8 @@ impl State {
 
     /// Changes the state by one fact: the only thing that does, live and at replay.
     pub fn apply(&mut self, fact: &Fact) -> (Option<Placed>, Changes) {
-        self.as_of += 1;
+        // a row that was written about a refusal changed nothing that anyone reads as state
+        self.as_of += u64::from(!matches!(fact, Fact::Audited(_)));
         let mut out = (None, Changes::default());
         match fact {
             Fact::Entry(kept) => out = self.keep(&kept.entry),
@@ -223,8 +228,32 @@ impl State {
             }
             Fact::BlobHere(b) => self.blobs.insert_mut(b.b3_cipher, b.thread),
             Fact::HeadChecked(_) => {}
+            Fact::Audited(row) => self.trail.push(row),
+            Fact::Erased(e) => self.erase(e),
+            Fact::Held(h) => {
+                if let Some(case) = self.cases.get(&h.thread) {
+                    let case = Case { held: h.stands, changed: h.at, ..(**case).clone() };
+                    self.cases.insert_mut(h.thread, Arc::new(case));
+                }
+            }
         }
         out
+    }
+
+    /// What waits for delivery is given up: its content cannot be read any more.
+    fn erase(&mut self, erased: &fact::Erased) {
+        let Some(case) = self.cases.get(&erased.thread) else { return };
+        let mut case = (**case).clone();
+        (case.erased, case.changed) = (Some(erased.at), erased.at);
+        for told in case.asked.iter_mut().chain(case.answered.iter_mut()) {
+            if let Some(delivery) = told.delivery.as_mut().filter(|d| d.receipt.is_none()) {
+                (delivery.next, delivery.failed) = (None, true);
+                delivery.why = Some("the case was erased before it could be delivered".into());
+                self.outbox.remove_mut(&told.open.id);
+                self.unsent.remove_mut(&told.open.id);
+            }
+        }
+        self.cases.insert_mut(erased.thread, Arc::new(case));
     }
 
     fn keep(&mut self, entry: &Entry) -> (Option<Placed>, Changes) {

@@ -1,6 +1,7 @@
 //! What goes into the engine and what comes out: the two types that carry the house (architecture).
 
 use crate::fact::{Fact, Notice};
+use lapwing_record::audit::Attempt;
 use lapwing_record::cbor::Bytes;
 use lapwing_record::entry::{Entry, EntryType, Header};
 use lapwing_record::id::{Digest, EntryId, MsgId, Pid, ThreadId};
@@ -37,6 +38,8 @@ pub enum Input {
     Local {
         /// The command.
         command: Box<Command>,
+        /// Who wants it, for the audit trail: the row is committed with what the command changes.
+        by: Option<Box<Attempt>>,
         /// Who waits.
         reply: ReplyTo,
     },
@@ -114,6 +117,13 @@ pub enum Input {
     },
     /// Whether this machine's clock can be trusted for automatic signing.
     ClockDoubt(Option<String>),
+    /// Something was done or refused that leaves no other trace in the journal.
+    Audit {
+        /// What.
+        attempt: Box<Attempt>,
+        /// Who waits until the row is durable.
+        reply: Option<ReplyTo>,
+    },
     /// Time passes.
     Wake,
 }
@@ -147,6 +157,15 @@ pub enum Command {
     Say(Box<Saying>),
     /// An administrator asserts that our own logs are complete here.
     AssertCurrent,
+    /// Erase the content of a case here. The case key is to be destroyed once this is durable.
+    Erase(ThreadId),
+    /// A legal hold on a case begins or ends.
+    Hold {
+        /// The case.
+        thread: ThreadId,
+        /// Whether it stands from now on.
+        stands: bool,
+    },
 }
 
 /// What officers are asked to approve.

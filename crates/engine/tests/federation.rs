@@ -61,7 +61,7 @@ impl World {
     fn add(&mut self, agency: TestAgency) {
         let name = agency.inception.short_name.clone();
         let mut engine = engine(&self.charter, &agency);
-        let step = engine.resume(self.now, Vec::new(), false);
+        let step = engine.resume(self.now, Vec::new(), false, &[]);
         let mut node = Node { agency, engine, journal: Vec::new(), answers: BTreeMap::new(), untold: false };
         let left = node.take(step, self.network);
         assert!(left.is_empty());
@@ -85,7 +85,7 @@ impl World {
     fn command(&mut self, name: &str, command: Command) -> Result<Answer, Refused> {
         self.next_reply += 1;
         let reply = self.next_reply;
-        self.input(name, Input::Local { command: Box::new(command), reply });
+        self.input(name, Input::Local { command: Box::new(command), by: None, reply });
         self.nodes.get_mut(name).unwrap().answers.remove(&reply).unwrap()
     }
 
@@ -410,7 +410,7 @@ fn an_older_copy_signs_nothing_until_its_own_head_is_back() {
     let agency = TestAgency::named("harbor");
     let mut copy = engine(&w.charter, &agency);
     stale.iter().for_each(|f| copy.replay(f));
-    let step = copy.resume(w.now, vec![(LogKind::Pub, tip.0, tip.1)], true);
+    let step = copy.resume(w.now, vec![(LogKind::Pub, tip.0, tip.1)], true, &[]);
     assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))));
     w.now += 60_000;
     let step = copy.handle(Input::Wake, w.now);
@@ -419,6 +419,7 @@ fn an_older_copy_signs_nothing_until_its_own_head_is_back() {
     assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))));
     let step = copy.handle(
         Input::Local {
+            by: None,
             command: Box::new(Command::Propose(Ask::Stance {
                 act: Act::Object,
                 target: Target::Participant(pid),

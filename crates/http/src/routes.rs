@@ -11,7 +11,7 @@ use axum::routing::{MethodFilter, on};
 use futures::FutureExt;
 use lapwing_api::ops::{Access, Body as Carries, Method, OPS, Row};
 use lapwing_api::problem::{Code, Problem};
-use lapwing_api::service::{Call, Caller};
+use lapwing_api::service::{Attempt, Call, Caller};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -28,9 +28,13 @@ pub(crate) fn router(face: Arc<Face>) -> Router {
         let handler = move |State(face): State<Arc<Face>>, request: Request| async move {
             let (parts, body) = request.into_parts();
             let mut body = body.into_data_stream();
-            match handle(face, row, parts, &mut body).await {
+            let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+            let (path, mut caller) = (parts.uri.path().to_owned(), None);
+            match handle(face.clone(), row, parts, &mut body, &request, &mut caller).await {
                 Ok(response) => response,
                 Err(problem) => {
+                    let (op, caller) = (Some(row.op), caller.as_ref());
+                    face.service.refused(&Attempt { op, caller, path: &path, request: &request, problem: &problem });
                     request::drain(&mut body).await;
                     answer::problem(&problem)
                 }
@@ -51,11 +55,14 @@ pub(crate) fn router(face: Arc<Face>) -> Router {
 }
 
 /// Around every request: its id, the guard of the port, and what a panic becomes.
-async fn around(State(face): State<Arc<Face>>, request: Request, next: Next) -> Response<Body> {
+async fn around(State(face): State<Arc<Face>>, mut request: Request, next: Next) -> Response<Body> {
     let id = request_id();
+    request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::debug_span!("http", request_id = %id, method = %request.method());
     let answered = async {
         if let Err(problem) = face.guard.check(request.uri(), request.headers()) {
+            let path = request.uri().path();
+            face.service.refused(&Attempt { op: None, caller: None, path, request: &id, problem: &problem });
             return answer::problem(&problem);
         }
         let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
@@ -66,6 +73,10 @@ async fn around(State(face): State<Arc<Face>>, request: Request, next: Next) -> 
     span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
     response
 }
+
+/// The id of a request, on its way to the handler.
+#[derive(Clone)]
+struct RequestId(String);
 
 fn request_id() -> String {
     let mut random = [0; 8];
@@ -84,17 +95,22 @@ async fn handle(
     row: &'static Row,
     mut parts: Parts,
     body: &mut BodyDataStream,
+    request: &str,
+    who: &mut Option<Caller>,
 ) -> Result<Response<Body>, Problem> {
     if parts.method == HttpMethod::HEAD {
         return Err(Problem::new(Code::BadMethod, "this path does not take that method"));
     }
-    let caller = admit(&face, row, &parts.headers)?;
+    let caller = recognise(&face, row, &parts.headers)?;
+    who.clone_from(&caller);
+    allow(row, caller.as_ref())?;
     let mut params = BTreeMap::new();
     let path = <RawPathParams as axum::extract::FromRequestParts<()>>::from_request_parts(&mut parts, &()).await;
     let path = path.map_err(|_| Problem::new(Code::Malformed, "the path is not percent-encoded UTF-8"))?;
     params.extend(path.iter().map(|(key, value)| (key.to_owned(), value.to_owned())));
     request::query(parts.uri.query().unwrap_or_default(), row, &mut params)?;
-    let mut call = Call { op: row.op, caller, params, body: serde_json::Value::Null, upload: None };
+    let mut call =
+        Call { op: row.op, caller, params, body: serde_json::Value::Null, request: request.to_owned(), upload: None };
     match (row.body, row.method) {
         (Carries::Events, _) => events::stream(face, &parts.headers, &call),
         (Carries::Upload, _) => {
@@ -114,8 +130,8 @@ async fn handle(
     }
 }
 
-/// Token, then role. A missing token and a wrong one get the same answer in the same time.
-fn admit(face: &Face, row: &Row, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
+/// The token's holder. A missing token and a wrong one get the same answer in the same time.
+fn recognise(face: &Face, row: &Row, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
     if row.access == Access::Open {
         return Ok(None);
     }
@@ -123,11 +139,18 @@ fn admit(face: &Face, row: &Row, headers: &HeaderMap) -> Result<Option<Caller>, 
         Problem::new(Code::Unauthenticated, "no valid token was given")
             .hint("Send `authorization: Bearer TOKEN`; `lapwing token new` makes one.")
     })?;
-    if !row.access.allows(caller.role) {
-        let detail = format!("a token with the role {} may not do that ({})", caller.role, row.name);
-        return Err(Problem::new(Code::Forbidden, detail).hint("`lapwing whoami` lists what a token may do."));
-    }
     Ok(Some(caller))
+}
+
+/// Whether the holder's role may.
+fn allow(row: &Row, caller: Option<&Caller>) -> Result<(), Problem> {
+    match caller.filter(|caller| !row.access.allows(caller.role)) {
+        Some(caller) => {
+            let detail = format!("a token with the role {} may not do that ({})", caller.role, row.name);
+            Err(Problem::new(Code::Forbidden, detail).hint("`lapwing whoami` lists what a token may do."))
+        }
+        None => Ok(()),
+    }
 }
 
 async fn timed(

@@ -129,6 +129,8 @@ fn problem(error: NodeError) -> Problem {
         }
         NodeError::Api(..) | NodeError::Net(_) => Problem::new(Code::Config, text)
             .hint("Is the port taken? Choose others with --listen and --api-listen, or in config.toml."),
+        NodeError::Journal(lapwing_store::journal::OpenError::Version { .. }) => Problem::new(Code::Config, text)
+            .hint("A later version of lapwing has written to this folder: use that version, or a later one."),
         NodeError::Journal(_) | NodeError::Keyring(_) | NodeError::HighWater(..) => Problem::new(Code::Internal, text)
             .hint("The data folder is damaged at the place named. Nothing was changed; restore it from a backup."),
         _ => Problem::new(Code::Internal, text),

@@ -58,7 +58,10 @@ pub async fn serve(office: &Office, asker: Option<Pid>, bytes: &[u8]) -> ApplyAn
             let taken = office.ask(move |reply| Input::Apply { application: Box::new(application), reply }).await;
             match (taken, pid) {
                 (Ok(Ok(_)), Some(pid)) => ApplyAnswer::State(standing(&office.view(), &pid)),
-                (Ok(Err(refused)), _) => ApplyAnswer::Refused(refused.to_string()),
+                (Ok(Err(refused)), _) => {
+                    crate::audit::note_refused_peer(office, pid, "apply", String::new(), refused.code()).await;
+                    ApplyAnswer::Refused(refused.to_string())
+                }
                 (Err(problem), _) => ApplyAnswer::Refused(problem.detail),
                 (_, None) => ApplyAnswer::Refused("an application without a log".into()),
             }

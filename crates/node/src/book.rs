@@ -4,8 +4,10 @@
 //! |---|---|---|
 //! | `entry` | pid ‖ log ‖ epoch ‖ seq ‖ id | journal position |
 //! | `message` | statement id | journal position |
+//! | `audit` | number of the row | journal position |
 
 use lapwing_engine::fact::Fact;
+use lapwing_record::audit::Row;
 use lapwing_record::cbor::{self, Bytes, encode};
 use lapwing_record::entry::{Entry, LogKind};
 use lapwing_record::id::{EntryId, MsgId, Pid};
@@ -64,6 +66,7 @@ pub fn note(fact: &Fact, position: Position, batch: &mut Batch) {
             batch.put("entry", &key, &position.to_bytes());
         }
         Fact::Said(s) | Fact::Recovered(s) => batch.put("message", &s.open.id.0, &position.to_bytes()),
+        Fact::Audited(row) => batch.put("audit", &row.n.to_be_bytes(), &position.to_bytes()),
         Fact::Heard(h) => batch.put("message", &h.open.id.0, &position.to_bytes()),
         _ => {}
     }
@@ -106,6 +109,19 @@ impl Book {
                 _ => return Ok((out, false)),
             }
         }
+    }
+
+    /// Rows of the audit trail after row `after`, oldest first, `limit` at most.
+    pub fn audit(&self, after: u64, limit: usize) -> Result<Vec<Row>, BookError> {
+        let low = after.saturating_add(1).to_be_bytes();
+        let page = self.index.range("audit", Bound::Included(&low[..]), Bound::Unbounded, Order::Ascending, limit)?;
+        let mut rows = Vec::with_capacity(page.entries.len());
+        for (_, value) in &page.entries {
+            if let Some(Fact::Audited(row)) = self.fact_at(value)? {
+                rows.push(row);
+            }
+        }
+        Ok(rows)
     }
 
     /// The locked content of a statement.

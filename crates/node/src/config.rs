@@ -115,6 +115,8 @@ pub struct Settings {
     pub notify: NotifySettings,
     /// What the node does by itself.
     pub policy: PolicySettings,
+    /// Backups.
+    pub backup: BackupSettings,
 }
 
 /// `[node]`.
@@ -177,6 +179,13 @@ pub struct NotifySettings {
     pub command: Option<Vec<String>>,
 }
 
+/// `[backup]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BackupSettings {
+    /// Days after which a backup of the keyring is refused: erasure is complete when the last one has expired.
+    pub keyring_days: u64,
+}
+
 /// `[policy]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PolicySettings {
@@ -208,6 +217,7 @@ impl Default for Settings {
             log: LogSettings { format: LogFormat::Text, level: LogLevel::Info },
             notify: NotifySettings { command: None },
             policy: PolicySettings { auto_clear: true },
+            backup: BackupSettings { keyring_days: 30 },
         }
     }
 }
@@ -403,6 +413,10 @@ fn read(text: &str, base: &Path) -> Result<(Settings, Reader), ConfigFaults> {
     }
     set(&mut s.log.format, r.take("log", "format", "\"text\" or \"json\""));
     set(&mut s.log.level, r.take("log", "level", "\"error\", \"warn\", \"info\", \"debug\" or \"trace\""));
+    set(&mut s.backup.keyring_days, r.take("backup", "keyring_days", "a whole number of days"));
+    if !(1..=3650).contains(&s.backup.keyring_days) {
+        r.fault("backup.keyring_days", "must be 1 to 3650");
+    }
     if let Some(command) = r.take::<Vec<String>>("notify", "command", "a list: a program and its arguments") {
         match command.first() {
             None => {}

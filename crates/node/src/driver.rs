@@ -12,6 +12,7 @@
 //! put back to what the journal holds, for what was decided in memory was never said.
 
 use crate::book;
+use crate::node::HighWater;
 use crate::office::{Office, Order, Outcome, View, now_ms};
 use lapwing_api::problem::{Code, Problem};
 use lapwing_engine::engine::Engine;
@@ -205,7 +206,11 @@ impl Driver {
             .into_iter()
             .filter_map(|log| author.newest(log).stem.last().map(|l| (log, l.seq, l.id)))
             .collect();
-        lapwing_store::atomic_file::replace(&OsDisk, &self.highwater, &encode(&heads))?;
+        lapwing_store::atomic_file::replace(
+            &OsDisk,
+            &self.highwater,
+            &HighWater { pid: Some(state.me), heads }.encode(),
+        )?;
         Ok(())
     }
 

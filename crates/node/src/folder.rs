@@ -3,9 +3,10 @@
 //! ```text
 //! config.toml  charter.lapwing  identity.cbor
 //! journal/  index/  blobs/  keyring/  uploads/
-//! keys/{feed,node,at-rest}.key            root and officers' keys are elsewhere and never read by the node
-//! run/{lock,api.token,admin.token,tokens.json,api.address}
+//! keys/{feed,node,at-rest}.key, keys/backup.recipient      root and officers' keys are elsewhere and never read by the node
+//! run/{lock,api.token,admin.token,auditor.token,tokens.json,api.address}
 //! <root>.highwater                        beside the folder, so that a restored folder is told from a current one
+//! <root>.erasures                         beside the folder, so that a restored folder erases again what was erased
 //! ```
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -122,6 +123,21 @@ impl Folder {
         self.keys().join("at-rest.key")
     }
 
+    /// To whom backups are sealed: `keys/backup.recipient`.
+    pub fn backup_recipient(&self) -> PathBuf {
+        self.keys().join("backup.recipient")
+    }
+
+    /// That this folder came out of a backup, until its own head is back and its cases are compared: `restored`.
+    pub fn restored(&self) -> PathBuf {
+        self.root.join("restored")
+    }
+
+    /// When the newest backup was made, beside the folder: `<root>.backup-last`.
+    pub fn backup_last(&self) -> PathBuf {
+        self.beside("backup-last")
+    }
+
     /// What exists while a node runs: `run/`.
     pub fn run(&self) -> PathBuf {
         self.root.join("run")
@@ -142,6 +158,11 @@ impl Folder {
         self.run().join("admin.token")
     }
 
+    /// The local auditor-role token: `run/auditor.token`.
+    pub fn auditor_token(&self) -> PathBuf {
+        self.run().join("auditor.token")
+    }
+
     /// Named tokens, as hashes: `run/tokens.json`.
     pub fn tokens(&self) -> PathBuf {
         self.run().join("tokens.json")
@@ -154,8 +175,18 @@ impl Folder {
 
     /// The high-water file, beside the folder: `<root>.highwater`.
     pub fn highwater(&self) -> PathBuf {
+        self.beside("highwater")
+    }
+
+    /// What was erased, beside the folder, so that a restored copy erases it again: `<root>.erasures`.
+    pub fn erasures(&self) -> PathBuf {
+        self.beside("erasures")
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
         let mut name = self.root.as_os_str().to_owned();
-        name.push(".highwater");
+        name.push(".");
+        name.push(suffix);
         PathBuf::from(name)
     }
 
@@ -225,7 +256,8 @@ fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn sync_parent(path: &Path) -> std::io::Result<()> {
+/// Makes the name of a file or folder durable.
+pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(parent)?.sync_all()
 }

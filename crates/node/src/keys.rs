@@ -40,6 +40,8 @@ codes! {
         3 "root" => Root,
         /// Approves acts; an officer's.
         4 "officer" => Officer,
+        /// Opens backups; offline.
+        5 "backup" => Backup,
     }
 }
 
@@ -236,7 +238,8 @@ pub fn write_key(
     passphrase: Option<&Passphrase>,
     cost: KdfCost,
 ) -> Result<(), KeyFileError> {
-    let public = (kind != KeyKind::AtRest).then(|| *SecretKey::from_seed(*seed).public().bytes());
+    let public =
+        (!matches!(kind, KeyKind::AtRest | KeyKind::Backup)).then(|| *SecretKey::from_seed(*seed).public().bytes());
     let (m_kib, t, p) = cost.numbers();
     let kdf = match passphrase {
         Some(_) => Some(Kdf { m_kib, t, p, salt: random()? }),

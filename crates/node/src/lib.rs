@@ -12,10 +12,13 @@
 //! ```
 
 pub mod applicant;
+mod audit;
+pub mod backup;
 pub mod book;
 pub mod config;
 pub mod desk;
 pub mod driver;
+pub mod erasure;
 pub mod folder;
 pub mod founding;
 pub mod keys;
@@ -24,6 +27,7 @@ pub mod node;
 pub mod office;
 pub mod post;
 pub mod push;
+pub mod restore;
 mod switchboard;
 pub mod sync;
 mod tell;

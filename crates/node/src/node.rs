@@ -17,12 +17,14 @@ use crate::office::{Office, Parts, View, now_ms};
 use crate::tokens::{TokenError, Tokens};
 use crate::transfer::Transfers;
 use crate::vault::Vault;
-use crate::{applicant, post, tell, upkeep};
+use crate::{applicant, erasure, post, tell, upkeep};
 use lapwing_engine::author::Chain;
 use lapwing_engine::engine::{Config as EngineConfig, Engine};
+use lapwing_engine::fact::FORMAT;
 use lapwing_engine::step::{Command, Input};
 use lapwing_net::config::{Limits as NetLimits, NetConfig};
-use lapwing_record::cbor::decode;
+use lapwing_record::audit::{Attempt, DONE};
+use lapwing_record::cbor::{decode, encode};
 use lapwing_record::charter::{CharterError, CharterFile, MAX_CHARTER_FILE};
 use lapwing_record::entry::{Entry, LogKind};
 use lapwing_record::id::{EntryId, Pid};
@@ -90,6 +92,9 @@ pub enum NodeError {
     /// The keyring, written to.
     #[error(transparent)]
     Vault(#[from] crate::vault::VaultError),
+    /// An erasure that was interrupted could not be finished.
+    #[error(transparent)]
+    Erasure(#[from] erasure::ErasureError),
     /// Tokens.
     #[error(transparent)]
     Tokens(#[from] TokenError),
@@ -192,18 +197,40 @@ fn replay(
     Ok(engine)
 }
 
-type HighWater = Vec<(LogKind, u64, EntryId)>;
+/// How far own logs went, as the file beside the data folder has it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HighWater {
+    /// Whose they are; none in files of the first format.
+    pub pid: Option<Pid>,
+    /// The newest entry of each log.
+    pub heads: Vec<(LogKind, u64, EntryId)>,
+}
 
-fn read_highwater(path: &Path) -> Result<HighWater, NodeError> {
+impl HighWater {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        match self.pid {
+            Some(pid) => encode(&(pid, self.heads.clone())),
+            None => encode(&self.heads),
+        }
+    }
+}
+
+pub(crate) fn read_highwater(path: &Path) -> Result<HighWater, NodeError> {
     let fault = |e: String| NodeError::HighWater(path.display().to_string(), e);
     match lapwing_store::atomic_file::read(&OsDisk, path).map_err(|e| fault(e.to_string()))? {
-        None => Ok(Vec::new()),
-        Some(bytes) => decode(&bytes, 4096).map_err(|e| fault(e.to_string())),
+        None => Ok(HighWater::default()),
+        Some(bytes) => match decode(&bytes, 4096) {
+            Ok((pid, heads)) => Ok(HighWater { pid: Some(pid), heads }),
+            Err(e) => {
+                let heads = decode(&bytes, 4096).map_err(|_| fault(e.to_string()))?;
+                Ok(HighWater { pid: None, heads })
+            }
+        },
     }
 }
 
 /// Whether the journal lacks an own entry that the high-water file names: then this is an older copy.
-fn is_older_copy(engine: &Engine, highwater: &HighWater, me: &Pid) -> bool {
+fn is_older_copy(engine: &Engine, highwater: &[(LogKind, u64, EntryId)], me: &Pid) -> bool {
     let author = engine.state().federation.author(me).expect("the node hosts its own participant");
     let here = |(log, seq, id): &(LogKind, u64, EntryId)| {
         let held = author.log(*log).values().flat_map(Chain::lines).any(|l| l.seq == *seq && l.id == *id);
@@ -229,7 +256,7 @@ impl Node {
         let keys = read_keys(&folder, passphrase)?;
         let (me, network) = (own.0.pid, charter.charter.network_id());
 
-        let journal_options = Options { at_rest_key: Some(*keys.at_rest), ..Options::default() };
+        let journal_options = Options { at_rest_key: Some(*keys.at_rest), format: FORMAT, ..Options::default() };
         let (journal, opened) = Journal::open(disk.clone(), &folder.journal(), journal_options)?;
         if let Some(cut) = &opened.cut {
             tracing::warn!(file = %cut.file.display(), bytes = cut.bytes, "an unfinished write at the journal's end was cut");
@@ -247,16 +274,52 @@ impl Node {
             return Err(NodeError::OtherFeed);
         }
         let highwater = read_highwater(&folder.highwater())?;
-        let restored = is_older_copy(&engine, &highwater, &me);
+        if highwater.pid.is_some_and(|pid| pid != me) {
+            let of = "it is of another participant's node; move it away with that node's folder".to_owned();
+            return Err(NodeError::HighWater(folder.highwater().display().to_string(), of));
+        }
+        let highwater = highwater.heads;
+        let marked = folder.restored().exists();
+        let restored = marked || is_older_copy(&engine, &highwater, &me);
+        if restored && !marked {
+            // it stays one until its own head is back and its cases are compared, whatever happens in between
+            folder::replace(&folder.restored(), b"an older copy")?;
+        }
         if restored {
             tracing::warn!(
                 "this is an older copy of the node's data: nothing is signed until its own entries are back"
             );
         }
-        let mut first = engine.resume(now_ms(), highwater, restored);
+        let vault = Vault::new(me, network, keys.feed.clone(), keyring)?;
+        erasure::apply_list(&vault, &folder)?;
+        let mut first = engine.resume(now_ms(), highwater, restored, &vault.erased_cases());
         if options.assert_current {
             tracing::warn!("an administrator asserts that this node holds its own latest entries");
-            let step = engine.handle(Input::Local { command: Box::new(Command::AssertCurrent), reply: 0 }, now_ms());
+            let asserted = Attempt {
+                who: "node".into(),
+                role: "node".into(),
+                act: "AssertCurrent".into(),
+                on: "run --assert-current".into(),
+                outcome: DONE.into(),
+                request: None,
+            };
+            let step = engine.handle(
+                Input::Local { command: Box::new(Command::AssertCurrent), by: Some(Box::new(asserted)), reply: 0 },
+                now_ms(),
+            );
+            first.facts.extend(step.facts);
+            first.effects.extend(step.effects);
+        } else if restored {
+            let of = folder::read(&folder.restored(), 256).unwrap_or_default();
+            let attempt = Attempt {
+                who: "node".into(),
+                role: "node".into(),
+                act: "start from a restored copy".into(),
+                on: String::from_utf8_lossy(&of).into_owned(),
+                outcome: DONE.into(),
+                request: None,
+            };
+            let step = engine.handle(Input::Audit { attempt: Box::new(attempt), reply: None }, now_ms());
             first.facts.extend(step.facts);
             first.effects.extend(step.effects);
         }
@@ -265,11 +328,13 @@ impl Node {
             me,
             network,
             settings: settings.clone(),
-            vault: Vault::new(me, network, keys.feed.clone(), keyring)?,
+            vault,
             book: Book { journal: journal.reader(), index },
             blobs,
+            erasures: folder.erasures(),
             view: View::of(&engine, None),
         });
+        erasure::finish(&office)?;
         let mut net = NetConfig::new(*keys.node, network.to_string()[..13].to_owned());
         net.listen = settings.node.listen.clone();
         net.limits = NetLimits {
@@ -316,7 +381,7 @@ impl Node {
         });
         parts.spawn(links.clone().run(events).then_ok());
         parts.spawn(outwards(office.clone(), links.clone(), effects).then_ok());
-        parts.spawn(upkeep::run(office.clone(), links.clone()).then_ok());
+        parts.spawn(upkeep::run(office.clone(), links.clone(), folder.restored()).then_ok());
         if !identity.founder {
             let application = Application {
                 id_log: identity.entries.clone(),

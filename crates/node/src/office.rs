@@ -1,5 +1,6 @@
 //! What the parts of a running node share: the published view, the way into the driver, keys, records, evidence.
 
+use crate::audit::{self, Refusals};
 use crate::book::Book;
 use crate::config::Settings;
 use crate::vault::Vault;
@@ -10,6 +11,7 @@ use lapwing_engine::step::{Answer, Command, Event, Input, Refused, ReplyTo};
 use lapwing_record::id::{NetworkId, Pid};
 use lapwing_store::blobs::BlobStore;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -73,12 +75,16 @@ pub struct Office {
     pub book: Book,
     /// Evidence.
     pub blobs: BlobStore,
+    /// The erasure list beside the data folder.
+    pub erasures: PathBuf,
     /// Milliseconds UTC of the start.
     pub started: u64,
     /// When it started, by a clock that nobody sets.
     since: std::time::Instant,
     /// Counters by name.
     pub counters: Counters,
+    /// Bounds what refusals cost in the audit trail.
+    pub(crate) refusals: Refusals,
     view: RwLock<Arc<View>>,
     changed: watch::Sender<u64>,
     orders: mpsc::Sender<Order>,
@@ -167,6 +173,8 @@ pub struct Parts {
     pub book: Book,
     /// Evidence.
     pub blobs: BlobStore,
+    /// The erasure list beside the data folder.
+    pub erasures: PathBuf,
     /// The first view.
     pub view: View,
 }
@@ -182,9 +190,11 @@ impl Office {
             vault: parts.vault,
             book: parts.book,
             blobs: parts.blobs,
+            erasures: parts.erasures,
             started: now_ms(),
             since: std::time::Instant::now(),
             counters: Counters::default(),
+            refusals: Refusals::default(),
             view: RwLock::new(Arc::new(parts.view)),
             changed: watch::channel(0).0,
             orders,
@@ -238,7 +248,8 @@ impl Office {
 
     /// Carries out a command; refusals become problems.
     pub async fn command(&self, command: Command) -> Result<Answer, Problem> {
-        self.ask(move |reply| Input::Local { command: Box::new(command), reply }).await?.map_err(problem)
+        let by = audit::current();
+        self.ask(move |reply| Input::Local { command: Box::new(command), by, reply }).await?.map_err(problem)
     }
 
     /// Asks every part of the node to stop.
@@ -277,6 +288,13 @@ pub fn problem(refused: Refused) -> Problem {
         Some(hint) => problem.hint(hint),
         None => problem,
     }
+}
+
+/// A moment as people and programs read it: RFC 3339, UTC, milliseconds. Beyond the year 9999 (an author's clock may say
+/// anything) the last moment of it.
+pub fn rfc3339(ms: u64) -> String {
+    let at = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    format!("{:.3}", at.unwrap_or(jiff::Timestamp::MAX))
 }
 
 /// This machine's milliseconds since 1970 UTC.

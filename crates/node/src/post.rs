@@ -104,7 +104,15 @@ async fn try_deliver(
 pub async fn serve(office: &Office, from: Option<Pid>, bytes: &[u8]) -> Option<Vec<u8>> {
     let peer = from?;
     match read::<CaseRequest>(bytes, MAX_CASE) {
-        Ok(CaseRequest::Sealed(sealed)) => Some(encode(&receive(office, &sealed).await)),
+        Ok(CaseRequest::Sealed(sealed)) => {
+            let answer = receive(office, &sealed).await;
+            if let Delivered::Refused((why, _)) = &answer
+                && !why.may_pass_later()
+            {
+                crate::audit::note_refused_peer(office, from, "statement", String::new(), why.code()).await;
+            }
+            Some(encode(&answer))
+        }
         Ok(CaseRequest::Level(heads)) => {
             Some(encode(&tokio::task::block_in_place(|| give_back(office, &peer, &heads))))
         }
@@ -125,6 +133,7 @@ async fn receive(office: &Office, bytes: &[u8]) -> Delivered {
     });
     let locked = match locked {
         Ok(locked) => locked,
+        Err(_) if office.vault.is_erased(&thread) => return erased(office, &thread, &id),
         Err(error) => {
             tracing::error!(%error, "a statement cannot be kept");
             return refused(Refusal::TryLater, "the receiver cannot store now".into());
@@ -138,6 +147,16 @@ async fn receive(office: &Office, bytes: &[u8]) -> Delivered {
         Ok(Ok(Answer::Refused(why, text))) => refused(why, text),
         Ok(other) => refused(Refusal::TryLater, format!("unexpected: {other:?}")),
         Err(problem) => refused(Refusal::TryLater, problem.detail),
+    }
+}
+
+/// A statement of a case that was erased here: what was receipted stays receipted, nothing more is taken.
+fn erased(office: &Office, thread: &ThreadId, id: &MsgId) -> Delivered {
+    let view = office.view();
+    let receipt = view.state.case(thread).and_then(|c| c.find(id)).and_then(|t| t.receipt.clone());
+    match receipt.map(|r| decode::<Sign1>(&r, 4096)) {
+        Some(Ok(sign1)) => Delivered::Receipt(sign1),
+        _ => Delivered::Refused((Refusal::Erased, "the case was erased here".into())),
     }
 }
 
@@ -181,7 +200,7 @@ fn keep_granted(office: &Office, verified: &VerifiedStmt) -> Result<(), VaultErr
 fn give_back(office: &Office, peer: &Pid, heads: &[ThreadHeads]) -> CaseAnswer {
     let view = office.view();
     let (mut out, mut bytes) = (Vec::new(), 0);
-    for case in view.state.cases.values().filter(|c| c.peer(&office.me) == *peer) {
+    for case in view.state.cases.values().filter(|c| c.peer(&office.me) == *peer && c.erased.is_none()) {
         let has = heads.iter().find(|h| h.thread == case.thread);
         let (own, theirs) = has.map_or((0, 0), |h| (h.own, h.theirs));
         let mut lacking: Vec<(u64, bool, MsgId)> = Vec::new();

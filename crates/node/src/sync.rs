@@ -154,8 +154,15 @@ async fn fetch(office: &Office, links: &Links, peer: Peer, mut wants: Vec<Want>)
 
 /// Hands entries to the driver and waits until they are durable. `gossiped`: gossip brought them and carries them on.
 pub async fn submit(office: &Office, entries: Vec<Entry>, gossiped: bool) -> Result<Vec<Placed>, SyncError> {
+    let places: Vec<(Pid, LogKind, u64)> = entries.iter().map(|e| e.header()).map(|h| (h.pid, h.log, h.seq)).collect();
     match office.ask(move |reply| Input::Entries { entries, gossiped, reply: Some(reply) }).await {
-        Ok(Ok(Answer::Placed(placed))) => Ok(placed),
+        Ok(Ok(Answer::Placed(placed))) => {
+            for ((pid, log, seq), _) in places.iter().zip(&placed).filter(|(_, p)| matches!(p, Placed::Invalid(_))) {
+                let place = format!("log {} place {seq}", log.number());
+                crate::audit::note_refused_peer(office, Some(*pid), "entry", place, "invalid").await;
+            }
+            Ok(placed)
+        }
         Ok(other) => Err(SyncError::Answer(format!("the driver answered {other:?}"))),
         Err(_) => Err(SyncError::Stopping),
     }

@@ -1,7 +1,7 @@
 //! API tokens: who may call, in which role. Only hashes of their secrets are kept.
 //!
-//! Named tokens live in `run/tokens.json` and outlast the process. Two local ones are made afresh at each start for the
-//! command line on the same machine: `run/api.token` (officer) and `run/admin.token` (admin). No role alone casts a
+//! Named tokens live in `run/tokens.json` and outlast the process. Three local ones are made afresh at each start for the
+//! command line on the same machine: `run/api.token` (officer), `run/admin.token` (admin) and `run/auditor.token` (auditor). No role alone casts a
 //! vote, and a token never stands in for an officer's approval.
 
 use crate::folder::{self, FileError, Folder};
@@ -21,7 +21,8 @@ pub const MAX_TOKENS: usize = 256;
 /// Bytes of the file at most.
 const MAX_FILE: u64 = 1 << 20;
 /// Names of the local tokens; no other may have them.
-const LOCAL: [(&str, Role); 2] = [("local-officer", Role::Officer), ("local-admin", Role::Admin)];
+const LOCAL: [(&str, Role); 3] =
+    [("local-officer", Role::Officer), ("local-admin", Role::Admin), ("local-auditor", Role::Auditor)];
 
 /// A token as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -99,10 +100,12 @@ impl Tokens {
         Ok(Tokens { path, named: Mutex::new(named), local: Vec::new() })
     }
 
-    /// Makes the two local tokens and writes their secrets to `run/api.token` and `run/admin.token`. Called at start.
+    /// Makes the local tokens and writes their secrets into `run/`. Called at start.
     pub fn write_local(&mut self, folder: &Folder) -> Result<(), TokenError> {
         self.local.clear();
-        for ((name, role), path) in LOCAL.into_iter().zip([folder.api_token(), folder.admin_token()]) {
+        for ((name, role), path) in
+            LOCAL.into_iter().zip([folder.api_token(), folder.admin_token(), folder.auditor_token()])
+        {
             let secret = fresh_secret()?;
             folder::replace(&path, format!("{}\n", *secret).as_bytes())?;
             self.local.push(Kept { name: name.into(), role, made: now_ms(), hash: hash(&secret) });
@@ -216,7 +219,7 @@ mod tests {
         let old = std::fs::read_to_string(folder.admin_token()).unwrap();
         tokens.write_local(&folder).unwrap();
         assert_eq!(tokens.authenticate(old.trim()), None);
-        assert_eq!(tokens.list().len(), 3);
+        assert_eq!(tokens.list().len(), 4);
     }
 
     #[test]

@@ -2,13 +2,16 @@
 
 use crate::links::Links;
 use crate::office::{Office, View, now_ms};
+use crate::vault::Vault;
 use lapwing_engine::membership::Standing;
 use lapwing_engine::step::Command;
-use lapwing_record::cbor::encode;
+use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::charter::DAY_MS;
 use lapwing_record::directory::NodeBinding;
 use lapwing_record::entry::EntryType;
+use lapwing_record::id::Kid;
 use lapwing_record::seal::Suite;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +19,13 @@ use std::time::Duration;
 const KEM_ROTATE_MS: u64 = 30 * DAY_MS;
 /// Milliseconds that an encryption key is in force.
 const KEM_VALID_MS: u64 = 45 * DAY_MS;
+/// Milliseconds that the private half of an encryption key is kept beyond its time: clocks differ.
+const KEM_KEPT_MS: u64 = 2 * DAY_MS;
 /// Milliseconds that a node binding is meant to hold.
 const BINDING_VALID_MS: u64 = 365 * DAY_MS;
 
 /// Runs until the node stops.
-pub async fn run(office: Arc<Office>, links: Arc<Links>) {
+pub async fn run(office: Arc<Office>, links: Arc<Links>, restored: PathBuf) {
     // listeners come one by one: a moment's wait saves an entry
     let mut every = Duration::from_millis(300);
     loop {
@@ -29,7 +34,48 @@ pub async fn run(office: Arc<Office>, links: Arc<Links>) {
             () = tokio::time::sleep(every) => {}
         }
         let settled = binding(&office, &links).await & kem(&office).await;
+        tokio::task::block_in_place(|| {
+            no_longer_restored(&office, &restored);
+            destroy_old_kem_keys(&office);
+        });
         every = if settled { Duration::from_secs(10) } else { Duration::from_millis(300) };
+    }
+}
+
+/// Takes the mark of a restored copy away once its own head is back and its cases are compared with every other side.
+fn no_longer_restored(office: &Office, mark: &Path) {
+    let view = office.view();
+    let open = || view.state.cases.values().any(|c| view.must_level(&c.peer(&office.me)));
+    if view.head != lapwing_engine::engine::HeadCheck::Done || !mark.exists() || open() {
+        return;
+    }
+    match std::fs::remove_file(mark) {
+        Ok(()) => tracing::info!("this restored copy is current again"),
+        Err(error) => tracing::warn!(%error, "the mark of a restored copy could not be removed"),
+    }
+}
+
+/// Destroys the private halves of encryption keys whose time is over: what was recorded on the network then cannot be
+/// opened with this node any more.
+fn destroy_old_kem_keys(office: &Office) {
+    let (view, now) = (office.view(), now_ms());
+    let Some(listing) = view.state.federation.listing(&office.me).filter(|_| view.clock_doubt.is_none()) else {
+        return;
+    };
+    // by what was published, not by the clock alone: one that jumped must not cost the key in force
+    let newest = listing.kem_keys.values().map(|k| k.record.not_before).max().unwrap_or_default();
+    let over = |kid: &Kid| {
+        let end = listing.kem_keys.get(kid).map(|k| k.record.not_after.saturating_add(KEM_KEPT_MS));
+        end.is_some_and(|end| end < newest && end < now)
+    };
+    let names: Vec<_> =
+        office.vault.kem_keys().iter().filter(|k| over(k)).map(|k| (Bytes(Vault::kem_name(k)), now)).collect();
+    if names.is_empty() {
+        return;
+    }
+    match office.vault.destroy(&names) {
+        Ok(()) => tracing::info!(keys = names.len(), "old encryption keys were destroyed"),
+        Err(error) => tracing::error!(%error, "old encryption keys could not be destroyed"),
     }
 }
 

@@ -14,7 +14,9 @@ use lapwing_record::locked;
 use lapwing_record::seal::{self, SealError, Sealed, Suite};
 use lapwing_record::sign::{Context, Detached, PublicKey, SecretKey, Sign1};
 use lapwing_record::statement::{Nack, Receipt, SignedStmt, Stmt};
-use lapwing_store::keyring::{Keyring, PutError};
+use lapwing_store::archive::Item;
+use lapwing_store::disk::DiskError;
+use lapwing_store::keyring::{DestroyError, Erasure, Keyring, PutError};
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
@@ -27,6 +29,9 @@ pub enum VaultError {
     /// The keyring could not be written.
     #[error("a key could not be kept: {0}")]
     Keep(#[from] PutError),
+    /// A key could not be destroyed (wholly).
+    #[error("a key could not be destroyed: {0}")]
+    Destroy(#[from] DestroyError),
     /// The operating system gave no randomness.
     #[error("no randomness: {0}")]
     Random(getrandom::Error),
@@ -69,6 +74,11 @@ impl Vault {
             vault.keep("feed/", &kid.0, vault.feed.seed())?;
         }
         Ok(vault)
+    }
+
+    /// Whether the key of a case was destroyed here: its name is spent.
+    pub fn is_erased(&self, thread: &ThreadId) -> bool {
+        self.keyring().is_erased(&Self::case_name(thread))
     }
 
     /// The feed key's public half.
@@ -117,6 +127,52 @@ impl Vault {
         let key = self.case_key(thread)?;
         let plain = locked::unlock(&key, &id.0, locked).map_err(|_| VaultError::Content(*id))?;
         Ok(Zeroizing::new(plain))
+    }
+
+    /// The name of a case's key in the keyring.
+    pub fn case_name(thread: &ThreadId) -> Vec<u8> {
+        [b"case/".as_slice(), &thread.0].concat()
+    }
+
+    /// The name of the key of a piece of evidence.
+    pub fn blob_name(b3_cipher: &Digest) -> Vec<u8> {
+        [b"blob/".as_slice(), &b3_cipher.0].concat()
+    }
+
+    /// Destroys secrets by name, whether or not they are here: their names are spent. On return no file of the keyring
+    /// opens to them.
+    pub fn destroy(&self, names: &[(Bytes, u64)]) -> Result<(), VaultError> {
+        let erasure = |(name, at): &(Bytes, u64)| Erasure { name: name.0.clone(), time_ms: *at };
+        let erasures: Vec<Erasure> = names.iter().map(erasure).collect();
+        self.keyring().apply_erasures(&erasures)?;
+        Ok(())
+    }
+
+    /// Everything that was ever destroyed, and when.
+    pub fn erasures(&self) -> Vec<(Bytes, u64)> {
+        self.keyring().erasures().map(|e| (Bytes(e.name), e.time_ms)).collect()
+    }
+
+    /// The keyring for a backup, sealed as it lies on the disk.
+    pub fn snapshot(&self) -> Result<Vec<Item>, DiskError> {
+        self.keyring().snapshot()
+    }
+
+    /// Cases whose key was destroyed.
+    pub fn erased_cases(&self) -> Vec<ThreadId> {
+        let names = self.keyring().erasures().map(|e| e.name).collect::<Vec<_>>();
+        names.iter().filter_map(|n| Some(ThreadId(n.strip_prefix(b"case/")?.try_into().ok()?))).collect()
+    }
+
+    /// Encryption keys whose private half is here.
+    pub fn kem_keys(&self) -> Vec<Kid> {
+        let ring = self.keyring();
+        ring.names().filter_map(|n| Some(Kid(n.strip_prefix(b"kem/")?.try_into().ok()?))).collect()
+    }
+
+    /// The name of an encryption key in the keyring.
+    pub fn kem_name(kid: &Kid) -> Vec<u8> {
+        [b"kem/".as_slice(), &kid.0].concat()
     }
 
     /// Keeps the key of a piece of evidence that the other side granted.

@@ -27,6 +27,8 @@ pub enum HashOf {
     Msg,
     /// What officers approve, as shown to them.
     Proposal,
+    /// A row of the audit trail.
+    Audit,
 }
 
 impl HashOf {
@@ -42,6 +44,7 @@ impl HashOf {
             HashOf::State => "lapwing/1 state",
             HashOf::Msg => "lapwing/1 msg",
             HashOf::Proposal => "lapwing/1 proposal",
+            HashOf::Audit => "lapwing/1 audit",
         }
     }
 

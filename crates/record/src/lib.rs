@@ -17,6 +17,7 @@
 //! # Ok::<(), lapwing_record::idlog::IdLogError>(())
 //! ```
 
+pub mod audit;
 pub mod blob;
 pub mod bundle;
 pub mod cbor;
@@ -27,6 +28,7 @@ pub mod form;
 pub mod id;
 pub mod identity;
 pub mod idlog;
+pub mod invite;
 pub mod locked;
 pub mod membership;
 pub mod seal;

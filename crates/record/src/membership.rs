@@ -317,20 +317,54 @@ impl Motion {
     }
 }
 
-cbor_array! {
-    /// The state that a node has reached (protocol §5, "Confirmed").
-    #[derive(Clone, Debug, PartialEq, Eq)]
-    pub struct Checkpoint {
-        /// Hash over the heads of logs 0 and 1.
-        pub frontier: Digest,
-        /// The roster's digest.
-        pub state: Digest,
-        /// Entries held in logs 0 and 1.
-        pub entries: u64,
-        /// Agencies in full standing.
-        pub agencies: u64,
-        /// The schema that this node reads.
-        pub schema: u64,
+/// The state that a node has reached (protocol §5, "Confirmed"): `[frontier, state, entries, agencies, schema, audit?]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Hash over the heads of logs 0 and 1.
+    pub frontier: Digest,
+    /// The roster's digest.
+    pub state: Digest,
+    /// Entries held in logs 0 and 1.
+    pub entries: u64,
+    /// Agencies in full standing.
+    pub agencies: u64,
+    /// The schema that this node reads.
+    pub schema: u64,
+    /// The head of the node's audit trail ([`crate::audit`]), so that it cannot be rewritten unseen. Left out by nodes
+    /// that keep none.
+    pub audit: Option<Digest>,
+}
+
+impl Cbor for Checkpoint {
+    fn to_value(&self) -> Value {
+        let mut items = vec![
+            self.frontier.to_value(),
+            self.state.to_value(),
+            self.entries.to_value(),
+            self.agencies.to_value(),
+            self.schema.to_value(),
+        ];
+        items.extend(self.audit.as_ref().map(Cbor::to_value));
+        Value::Array(items)
+    }
+
+    fn from_value(value: Value) -> Result<Self, Fault> {
+        let mut items = cbor::array(value)?;
+        let audit = match items.len() {
+            6 => items.pop().map(|v| Digest::from_value(v).map_err(|f| f.within("audit"))).transpose()?,
+            _ => None,
+        };
+        let [frontier, state, entries, agencies, schema] = cbor::array_of(Value::Array(items), 5)?
+            .try_into()
+            .map_err(|_| Fault::here("expected an array of 5 or 6"))?;
+        Ok(Checkpoint {
+            frontier: Digest::from_value(frontier).map_err(|f| f.within("frontier"))?,
+            state: Digest::from_value(state).map_err(|f| f.within("state"))?,
+            entries: u64::from_value(entries).map_err(|f| f.within("entries"))?,
+            agencies: u64::from_value(agencies).map_err(|f| f.within("agencies"))?,
+            schema: u64::from_value(schema).map_err(|f| f.within("schema"))?,
+            audit,
+        })
     }
 }
 

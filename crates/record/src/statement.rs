@@ -341,6 +341,8 @@ codes! {
         4 "gap" => Gap,
         /// Not allowed at this point of the case's life, or not by this signer.
         5 "not_now" => NotNow,
+        /// The case was erased at the receiver.
+        6 "erased" => Erased,
     }
 }
 

@@ -17,6 +17,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::archive::{Item, Source};
 use crate::atomic_file;
 use crate::disk::{Access, Disk, DiskError, DiskFile, create_dir_durably, remove_if_there};
 
@@ -159,6 +160,16 @@ impl BlobStore {
     /// The names of all blobs that are there, whole, in order.
     pub fn list(&self) -> Result<Vec<Root>, BlobError> {
         Ok(self.disk.list(&self.dir)?.iter().filter_map(|name| root_of(name)).collect())
+    }
+
+    /// All blobs that are there, whole, as items of a backup: each under its name.
+    pub fn snapshot(&self) -> Result<Vec<Item>, BlobError> {
+        let item = |root: Root| -> Result<Item, BlobError> {
+            let path = self.path(&root, "");
+            let len = self.disk.open(&path, Access::Read)?.len()?;
+            Ok(Item { name: hex(&root), len, source: Source::File(path) })
+        };
+        self.list()?.into_iter().map(item).collect()
     }
 
     /// The names of all unfinished downloads, in order.

@@ -65,7 +65,8 @@ use format::{
 use mark::{Mark, MarkFile};
 
 pub use format::Position;
-pub use read::{JournalReader, ReadError, Replay};
+pub use mark::NAME as MARK_NAME;
+pub use read::{JournalReader, ReadError, Replay, Snapshot, SnapshotFile};
 pub use scan::{Damage, DamageKind};
 
 /// The largest payload of one record, in bytes.
@@ -83,6 +84,10 @@ pub struct Options {
     pub at_rest_key: Option<[u8; 32]>,
     /// A segment that has reached this many bytes is followed by a new one.
     pub segment_bytes: u64,
+    /// The format of what the records hold, as the caller numbers it, from 1. It stands in every segment: a journal with
+    /// a later one is refused before anything is written, and one with an earlier one goes on in a new segment, so that
+    /// earlier programs refuse it from then on instead of misreading it.
+    pub format: u16,
     /// Stands in every batch. A journal that holds a higher one is refused: a successor has taken over.
     pub writer_epoch: u64,
     /// An operator's decision, never a default: cut a last batch that lies beyond the mark even where it looks damaged
@@ -92,7 +97,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { at_rest_key: None, segment_bytes: SEGMENT_BYTES, writer_epoch: 0, salvage: false }
+        Self { at_rest_key: None, segment_bytes: SEGMENT_BYTES, format: 1, writer_epoch: 0, salvage: false }
     }
 }
 
@@ -101,6 +106,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("at_rest_key", &self.at_rest_key.map(|_| "redacted"))
             .field("segment_bytes", &self.segment_bytes)
+            .field("format", &self.format)
             .field("writer_epoch", &self.writer_epoch)
             .field("salvage", &self.salvage)
             .finish()
@@ -153,12 +159,14 @@ pub enum OpenError {
         file: PathBuf,
     },
     /// The segment was written by a later version of this program.
-    #[error("{} has format version {found}, this program knows {}", file.display(), format::VERSION)]
+    #[error("{} has format {found}; this program knows formats up to {known}", file.display())]
     Version {
         /// The segment's file.
         file: PathBuf,
-        /// Its version.
+        /// Its format.
         found: u16,
+        /// The latest that this program knows.
+        known: u16,
     },
     /// A successor has written to this journal.
     #[error("writer epoch {ours} is over: {} was written in epoch {found}", file.display())]
@@ -227,6 +235,7 @@ struct State {
     segments: Vec<Arc<Segment>>,
     count: u64,
     last: Option<Position>,
+    chain: [u8; 32],
 }
 
 impl Shared {
@@ -302,7 +311,7 @@ impl Journal {
             known.check_against(dir, None)?;
             // The mark comes first, so that segments without one are known to have lost it.
             let mark = MarkFile::replace(&*disk, dir, Mark::default())?;
-            let header = SegmentHeader::first(options.writer_epoch);
+            let header = SegmentHeader::first(options.writer_epoch, options.format);
             let segment = create_segment(&*disk, dir, header, &secret, options.at_rest_key.is_some())?;
             let chain = segment.keys.seed(&segment.header);
             let journal = Self::assemble(disk, dir, options, secret, vec![segment], scan::Ended::fresh(chain), mark);
@@ -355,7 +364,7 @@ impl Journal {
     ) -> Self {
         let segments: Vec<Arc<Segment>> = segments.into_iter().map(Arc::new).collect();
         let segment = segments.last().expect("a journal has at least one segment").clone();
-        let state = State { segments, count: ended.count, last: ended.last };
+        let state = State { segments, count: ended.count, last: ended.last, chain: ended.chain };
         Self {
             disk,
             dir: dir.to_owned(),
@@ -379,7 +388,10 @@ impl Journal {
         }
         let body = self.body_len(payloads)?;
         self.restore()?;
-        if self.end >= self.options.segment_bytes.max(SEGMENT_HEADER + 1) {
+        let earlier = self.segment.header.version < self.options.format;
+        if earlier && self.end == SEGMENT_HEADER {
+            self.roll(self.segment.header.number)?;
+        } else if earlier || self.end >= self.options.segment_bytes.max(SEGMENT_HEADER + 1) {
             self.roll(self.segment.header.number + 1)?;
         }
         let Sealed { frame, positions, chain } = self.seal(payloads, body)?;
@@ -394,8 +406,9 @@ impl Journal {
         self.end += frame.len() as u64;
         self.chain = chain;
         self.count += positions.len() as u64;
-        self.segment.end.store(self.end, Ordering::Release);
         self.shared.write(|state| {
+            self.segment.end.store(self.end, Ordering::Release);
+            state.chain = self.chain;
             state.count = self.count;
             state.last = positions.last().copied();
         });
@@ -487,10 +500,11 @@ impl Journal {
                 first: self.count,
                 previous_end: self.end,
                 previous_chain: self.chain,
-                ..SegmentHeader::first(0)
+                ..SegmentHeader::first(0, self.options.format)
             }
         };
         header.epoch = self.options.writer_epoch;
+        header.version = self.options.format;
         let sealed = self.options.at_rest_key.is_some();
         let segment =
             create_segment(&*self.disk, &self.dir, header, &self.secret, sealed).map_err(|error| match error {
@@ -503,6 +517,7 @@ impl Journal {
         self.shared.write(|state| {
             state.segments.truncate(number as usize - 1);
             state.segments.push(self.segment.clone());
+            state.chain = self.chain;
         });
         self.write_mark();
         if let Err(error) = self.mark.sync() {

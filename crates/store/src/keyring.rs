@@ -22,6 +22,7 @@ use chacha20poly1305::XChaCha20Poly1305;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use zeroize::Zeroizing;
 
+use crate::archive::Item;
 use crate::atomic_file;
 use crate::disk::{Disk, DiskError, create_dir_durably, remove_if_there};
 use crate::journal::{AppendError, Journal, OpenError as JournalError, Options, ReadError};
@@ -234,6 +235,11 @@ impl Keyring {
         self.secrets.get(name).cloned()
     }
 
+    /// Whether a secret of this name was destroyed.
+    pub fn is_erased(&self, name: &[u8]) -> bool {
+        self.erased.contains_key(name)
+    }
+
     /// All names that have a secret, in order.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.secrets.keys().map(Vec::as_slice)
@@ -289,6 +295,25 @@ impl Keyring {
         // Also when there is nothing to destroy: an earlier attempt may have left residue.
         self.sweep()?;
         Ok(destroyed)
+    }
+
+    /// The keyring as it is now, sealed as it lies on the disk, for a backup that is kept apart: names in the keyring's
+    /// folder. Secrets that are destroyed later are in the copy until it is destroyed too.
+    pub fn snapshot(&self) -> Result<Vec<Item>, DiskError> {
+        let wrap = wrap_path(&self.dir, self.generation);
+        let bytes = atomic_file::read(&*self.disk, &wrap)?
+            .ok_or_else(|| DiskError::new(crate::disk::Op::Read, &wrap, std::io::ErrorKind::NotFound.into()))?;
+        let folder = format!("{:016}", self.generation);
+        let snapshot = self.journal.reader().snapshot();
+        let mut items = vec![Item::bytes(format!("{folder}.wrap"), bytes)];
+        items.push(Item::bytes(format!("{folder}/{}", crate::journal::MARK_NAME), snapshot.mark));
+        for file in snapshot.files {
+            // now, not when it is sent: a destruction removes the file
+            let mut bytes = vec![0; usize::try_from(file.len).unwrap_or(usize::MAX)];
+            self.disk.open(&file.path, crate::disk::Access::Read)?.read_exact_at(&mut bytes, 0)?;
+            items.push(Item::bytes(format!("{folder}/{}", file.name), bytes));
+        }
+        Ok(items)
     }
 
     /// What was destroyed so far: the erasure list, ordered by name.

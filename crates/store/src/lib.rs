@@ -9,6 +9,7 @@
 //! | [`keyring`] | secrets that must be destroyable | when destroyed | named and refused |
 //! | [`blobs`] | large ciphertext by its hash | when removed | named, fetched again |
 //! | [`atomic_file`] | small files replaced whole, such as the high-water file | never | the caller's check |
+//! | [`archive`] | files as one encrypted stream, for backups | | named and refused |
 //! | [`lock`] | one process per data folder | with the process | |
 //!
 //! **Why separate.** It is the only crate that opens files for writing and the only one that knows sled. All but the index
@@ -40,6 +41,7 @@
 
 #![warn(missing_docs)]
 
+pub mod archive;
 pub mod atomic_file;
 pub mod blobs;
 pub mod disk;

@@ -58,6 +58,14 @@ pub fn go_on(yes: bool, question: &str) -> Result<(), Problem> {
     }
 }
 
+/// As [`go_on`] for what cannot be undone: where nobody sits there, `--yes` must be given.
+pub fn sure(yes: bool, question: &str) -> Result<(), Problem> {
+    if !yes && !somebody() {
+        return Err(wrong("this cannot be undone and nobody is there to be asked").hint("Give `--yes` if it is meant."));
+    }
+    go_on(yes, question)
+}
+
 /// Asks for a passphrase without showing it.
 fn hidden(question: &str) -> Result<Passphrase, Problem> {
     let typed = rpassword::prompt_password(format!("{question}: "));

@@ -3,6 +3,7 @@
 use super::Ctx;
 use super::approve::{self, OfficerKeys};
 use super::ask;
+use super::erasure;
 use super::fail::{Done, wrong};
 use super::node::{Node, typed};
 use super::out::{Out, one_line, size};
@@ -84,6 +85,26 @@ Decisions: accept, accept_in_part, accept_with_conditions (both with a note), re
         /// Where to write it.
         #[arg(short, long, value_name = "FILE")]
         out: PathBuf,
+    },
+    /// Erases the content of a case on this node for good: destroys its key. Ids, hashes and receipts stay.
+    ///
+    /// The other side keeps what it has. A legal hold (`lapwing case hold`) wins over erasure.
+    #[command(after_help = "Examples:\n  lapwing case erase 4k3mzx7q\n  lapwing case erase 4k3mzx7q --yes")]
+    Erase {
+        /// The case.
+        thread: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Begins a legal hold on a case, or ends it: while it stands the case is not erased.
+    #[command(after_help = "Examples:\n  lapwing case hold 4k3mzx7q\n  lapwing case hold 4k3mzx7q --end")]
+    Hold {
+        /// The case.
+        thread: String,
+        /// End it.
+        #[arg(long)]
+        end: bool,
     },
 }
 
@@ -239,6 +260,8 @@ impl Case {
             Case::Close { thread, note } => say(ctx, &thread, &Saying::Close { note }, "closed"),
             Case::Evidence(e) => e.run(ctx),
             Case::Export { thread, out } => export(ctx, &thread, &out),
+            Case::Erase { thread, yes } => erasure::erase(ctx, &thread, yes),
+            Case::Hold { thread, end } => erasure::hold(ctx, &thread, end),
         }
     }
 }
@@ -332,7 +355,7 @@ impl Evidence {
             Evidence::Get { thread, item, out } => {
                 let detail = detail(&node, &thread)?;
                 let view = find(&detail.evidence, &item)?;
-                let (content, len) = node.download(Op::EvidenceGet, &[&detail.row.thread, &view.blob])?;
+                let (content, len) = node.download(Op::EvidenceGet, &[&detail.row.thread, &view.blob], &Vec::new())?;
                 let bar = bar(ctx.out, &view.name, len.unwrap_or(view.size));
                 save(&out, bar.wrap_read(content), |found| {
                     let same = hex::encode(&found.sha256) == view.sha256 && hex::encode(&found.blake3) == view.blake3;
@@ -397,7 +420,7 @@ fn fetch(ctx: &Ctx, node: &Node, thread: &str, item: Option<&str>, limit: Durati
 }
 
 fn export(ctx: &Ctx, thread: &str, out: &std::path::Path) -> Done {
-    let (content, len) = ctx.node()?.download(Op::Export, &[thread])?;
+    let (content, len) = ctx.node()?.download(Op::Export, &[thread], &Vec::new())?;
     let bar = bar(ctx.out, "exporting", len.unwrap_or(0));
     let complete = |found: &super::transfer::Hashes| match len {
         Some(len) if len != found.len => {

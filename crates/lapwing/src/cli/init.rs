@@ -8,6 +8,7 @@ use super::out::one_line;
 use super::when;
 use clap::Args;
 use lapwing_api::problem::Problem;
+use lapwing_node::backup::Recipient;
 use lapwing_node::config::{Settings, multiaddr};
 use lapwing_node::folder::{self, Folder};
 use lapwing_node::founding::{self, Answers, Identity, PublicKeys};
@@ -44,6 +45,16 @@ pub struct Init {
     /// The charter of the federation to apply to.
     #[arg(long, value_name = "FILE")]
     charter: Option<PathBuf>,
+    /// File with the text that the founders endorse [default: the built-in summary of the Plan].
+    #[arg(long, value_name = "FILE", conflicts_with = "charter")]
+    plan_text: Option<PathBuf>,
+    #[command(flatten)]
+    participant: Participant,
+}
+
+/// Who a new participant is, and how its node is set up.
+#[derive(Debug, Args)]
+pub struct Participant {
     /// The name on the command line: a-z, 0-9 and -, 2 to 32 characters.
     #[arg(long, value_name = "NAME")]
     short_name: Option<String>,
@@ -65,9 +76,6 @@ pub struct Init {
     /// The pid that this participant had before it left.
     #[arg(long, value_name = "PID")]
     predecessor: Option<Pid>,
-    /// File with the text that the founders endorse [default: the built-in summary of the Plan].
-    #[arg(long, value_name = "FILE", conflicts_with = "charter")]
-    plan_text: Option<PathBuf>,
     /// File whose first line is the passphrase of all new keys; else it is asked for, twice.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
@@ -97,7 +105,7 @@ pub struct Init {
     external: Vec<String>,
     /// Written into the configuration: nodes to begin with.
     #[arg(long, value_name = "ADDR")]
-    bootstrap: Vec<String>,
+    pub bootstrap: Vec<String>,
     /// Written into the configuration: where the local API listens.
     #[arg(long, value_name = "ADDR")]
     api_listen: Option<String>,
@@ -140,6 +148,8 @@ struct NewKeys {
     feed: SecretKey,
     node: SecretKey,
     at_rest: SecretKey,
+    /// A seed like the others; it opens backups.
+    backup: SecretKey,
 }
 
 fn fresh(n: u8) -> Result<Vec<SecretKey>, Problem> {
@@ -156,6 +166,7 @@ impl NewKeys {
             feed: one()?,
             node: one()?,
             at_rest: one()?,
+            backup: one()?,
         })
     }
 
@@ -183,6 +194,7 @@ impl NewKeys {
         for (keys, name, kind) in groups {
             places.extend(several(keys, name).into_iter().zip(keys).map(|(path, key)| (path, kind, key)));
         }
+        places.push((out.join("backup.key"), KeyKind::Backup, &self.backup));
         places.push((folder.feed_key(), KeyKind::Feed, &self.feed));
         places.push((folder.node_key(), KeyKind::Node, &self.node));
         places.push((folder.at_rest_key(), KeyKind::AtRest, &self.at_rest));
@@ -220,7 +232,31 @@ fn refuse_what_is_there(folder: &Folder, others: &[PathBuf]) -> Done {
     }
 }
 
+/// Into what a participant is set up.
+pub enum Federation {
+    /// One that it founds, on the text that is endorsed.
+    Founding(Vec<u8>),
+    /// One that it applies to: the charter's file.
+    Applying(Vec<u8>, Box<CharterFile>),
+}
+
 impl Init {
+    /// Carries it out.
+    pub fn run(self, ctx: &Ctx) -> Done {
+        let federation = match (&self.charter, &self.plan_text) {
+            (Some(path), _) => {
+                let bytes = folder::read(path, MAX_CHARTER_FILE as u64).map_err(fail::file)?;
+                let file = CharterFile::open(&bytes).map_err(|e| fail::charter(path, e))?;
+                Federation::Applying(bytes, Box::new(file))
+            }
+            (None, Some(path)) => Federation::Founding(folder::read(path, 1 << 20).map_err(fail::file)?),
+            (None, None) => Federation::Founding(PLAN_TEXT.as_bytes().to_vec()),
+        };
+        self.participant.set_up(ctx, &federation)
+    }
+}
+
+impl Participant {
     fn configuration(&self) -> Result<String, Problem> {
         let mut text = EXAMPLE.to_owned();
         let list = |addrs: &[String]| -> Result<String, Problem> {
@@ -252,15 +288,8 @@ impl Init {
         Ok(text)
     }
 
-    fn open_charter(&self) -> Result<Option<(Vec<u8>, CharterFile)>, Problem> {
-        let Some(path) = &self.charter else { return Ok(None) };
-        let bytes = folder::read(path, MAX_CHARTER_FILE as u64).map_err(fail::file)?;
-        let file = CharterFile::open(&bytes).map_err(|e| fail::charter(path, e))?;
-        Ok(Some((bytes, file)))
-    }
-
-    /// Carries it out.
-    pub fn run(self, ctx: &Ctx) -> Done {
+    /// Makes keys, identity, configuration and folder.
+    pub fn set_up(self, ctx: &Ctx, federation: &Federation) -> Done {
         let folder = ctx.folder();
         let keys_out = keys_out(&folder, self.keys_out.clone())?;
         refuse_what_is_there(&folder, &[])?;
@@ -268,11 +297,9 @@ impl Init {
         Settings::parse(&config, folder.root()).map_err(|faults| {
             fail::config(lapwing_node::config::ConfigError::Faults { path: folder.config(), faults })
         })?;
-        let charter = self.open_charter()?;
-        let plan_text_hash = match (&charter, &self.plan_text) {
-            (Some((_, file)), _) => file.charter.plan_text_hash,
-            (None, Some(path)) => founding::plan_text_hash(&folder::read(path, 1 << 20).map_err(fail::file)?),
-            (None, None) => founding::plan_text_hash(PLAN_TEXT.as_bytes()),
+        let (plan_text_hash, charter) = match federation {
+            Federation::Founding(text) => (founding::plan_text_hash(text), None),
+            Federation::Applying(bytes, file) => (file.charter.plan_text_hash, Some((bytes, file))),
         };
         let mut policy = self.approvals.clone();
         policy.sort_by_key(|rule| rule.act);
@@ -294,10 +321,10 @@ impl Init {
         let new = NewKeys::draw(self.roots, self.officers)?;
         let now = keys::now_ms();
         let inception = founding::inception(&answers, &new.public(), now).map_err(fail::founding)?;
-        if self.founder && inception.class != lapwing_record::identity::Class::Agency {
+        if charter.is_none() && inception.class != lapwing_record::identity::Class::Agency {
             return Err(wrong(format!("only agencies found a federation, and `{}` is no agency", answers.category)));
         }
-        let inception_file = self.founder.then(|| keys_out.join(format!("{}.inception", inception.short_name)));
+        let inception_file = charter.is_none().then(|| keys_out.join(format!("{}.inception", inception.short_name)));
         let places = new.places(&folder, &keys_out);
         let others: Vec<PathBuf> = places.iter().map(|(p, ..)| p.clone()).chain(inception_file.clone()).collect();
         refuse_what_is_there(&folder, &others)?;
@@ -319,6 +346,8 @@ impl Init {
         };
         let passphrase = ask::new_passphrase(self.passphrase_file.as_deref(), self.insecure_no_passphrase)?;
         write_all(&folder, &keys_out, &places, passphrase.as_ref(), self.trial_kdf)?;
+        let recipient = Recipient::of(new.backup.seed());
+        folder::write_new(&folder.backup_recipient(), &encode(&recipient)).map_err(fail::file)?;
         folder::write_new(&folder.config(), config.as_bytes()).map_err(fail::file)?;
         if let Some((bytes, _)) = &charter {
             folder::write_new(&folder.charter(), bytes).map_err(fail::file)?;
@@ -328,7 +357,8 @@ impl Init {
         }
         // the identity comes last: a folder with one is whole
         identity.write_new(&folder.identity()).map_err(fail::founding)?;
-        report(ctx, &folder, &keys_out, &identity, inception_file.as_deref(), charter.as_ref().map(|(_, f)| f), &self);
+        let file = charter.map(|(_, file)| &**file);
+        report(ctx, &folder, &keys_out, &identity, inception_file.as_deref(), file, &self);
         Ok(())
     }
 }
@@ -355,7 +385,7 @@ fn report(
     identity: &Identity,
     inception_file: Option<&Path>,
     charter: Option<&CharterFile>,
-    init: &Init,
+    init: &Participant,
 ) {
     let pid = identity.pid();
     let data = folder.root().display();
@@ -380,8 +410,11 @@ fn report(
         out.line(format!("{} is {pid}", identity.inception.short_name));
         out.line(format!("  to read out on the telephone: {}", words(&pid.0)));
         out.line(format!("  the node's folder           : {data}"));
-        out.line(format!("  root and officers' keys     : {}", keys_out.display()));
-        out.line("    Root keys belong offline, each officer's key with that officer. The node needs none of them.");
+        out.line(format!("  root, officers', backup keys: {}", keys_out.display()));
+        out.line(
+            "    Root keys belong offline, each officer's key with that officer, the backup key away from the backups.",
+        );
+        out.line("    The node needs none of them.");
         if let (Some(file), Some(network)) = (charter, network) {
             let params = &file.charter.params;
             out.line(format!("  applies to                  : {}", one_line(&file.charter.name)));

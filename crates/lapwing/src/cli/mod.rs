@@ -11,15 +11,19 @@
 mod application;
 mod approve;
 mod ask;
+mod audit;
+mod backup;
 mod case;
 mod charter;
 mod config;
 mod contact;
+mod erasure;
 mod evidence;
 pub mod fail;
 pub mod hex;
 mod identity;
 mod init;
+mod invite;
 mod key;
 mod member;
 mod node;
@@ -113,6 +117,8 @@ impl Ctx {
 enum Verb {
     // setting up
     Init(Box<init::Init>),
+    Invite(invite::Invite),
+    Join(Box<invite::Join>),
     #[command(subcommand)]
     Charter(charter::Charter),
     #[command(subcommand)]
@@ -141,6 +147,13 @@ enum Verb {
     Notice(status::Notice),
     #[command(subcommand)]
     Token(token::Token),
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    #[command(subcommand)]
+    Backup(backup::Backup),
+    Restore(backup::Restore),
+    #[command(subcommand)]
+    Erasure(erasure::Erasure),
     // members and directory
     #[command(subcommand)]
     Member(member::Member),
@@ -227,6 +240,8 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
             return crate::demo::demo(options).map_err(fail::any);
         }
         Verb::Init(v) => v.run(ctx),
+        Verb::Invite(v) => v.run(ctx),
+        Verb::Join(v) => v.run(ctx),
         Verb::Charter(v) => v.run(ctx),
         Verb::Key(v) => v.run(ctx),
         Verb::Config(v) => v.run(ctx),
@@ -237,6 +252,10 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
         Verb::AssertCurrent(v) => v.run(ctx),
         Verb::Notice(v) => v.run(ctx),
         Verb::Token(v) => v.run(ctx),
+        Verb::Audit(v) => v.run(ctx),
+        Verb::Backup(v) => v.run(ctx),
+        Verb::Restore(v) => v.run(ctx),
+        Verb::Erasure(v) => v.run(ctx),
         Verb::Member(v) => v.run(ctx),
         Verb::Log(v) => v.run(ctx),
         Verb::Contact(v) => v.run(ctx),

@@ -48,6 +48,7 @@ impl Node {
         let path = match (&self.token_file, op.row().access) {
             (Some(path), _) => path.clone(),
             (None, Access::Admin) => self.folder.admin_token(),
+            (None, Access::Auditor) => self.folder.auditor_token(),
             (None, _) => self.folder.api_token(),
         };
         let secret = folder::read(&path, 4096).map_err(|e| {
@@ -80,8 +81,13 @@ impl Node {
     }
 
     /// Downloads bytes.
-    pub fn download(&self, op: Op, path: &[&str]) -> Result<(Box<dyn Read + Send>, Option<u64>), Problem> {
-        self.client(op)?.download(op, path, &[])
+    pub fn download(
+        &self,
+        op: Op,
+        path: &[&str],
+        query: &Query<'_>,
+    ) -> Result<(Box<dyn Read + Send>, Option<u64>), Problem> {
+        self.client(op)?.download(op, path, query)
     }
 
     /// A whole list, page by page, as the page that it would be in one.

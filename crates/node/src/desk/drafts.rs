@@ -39,6 +39,12 @@ pub(super) fn clear_uploads(dir: &Path) {
     }
 }
 
+/// The files of drafts.
+pub(crate) fn drafts_of(uploads: &Path) -> Vec<PathBuf> {
+    let Ok(files) = std::fs::read_dir(uploads) else { return Vec::new() };
+    files.flatten().map(|f| f.path()).filter(|p| thread_of(p).is_some()).collect()
+}
+
 impl Desk {
     pub(super) fn open_draft(&self, _: &Call) -> Answer {
         let _one_at_a_time = self.drafting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,8 +111,7 @@ impl Desk {
     }
 
     fn threads_of_drafts(&self) -> Vec<ThreadId> {
-        let Ok(files) = std::fs::read_dir(&self.uploads) else { return Vec::new() };
-        files.flatten().filter_map(|f| thread_of(&f.path())).collect()
+        drafts_of(&self.uploads).iter().filter_map(|path| thread_of(path)).collect()
     }
 
     fn drop_old_drafts(&self) {

@@ -37,6 +37,7 @@ fn rows(state: &State, author: &Author, log: LogKind) -> Vec<LogRow> {
             clock: rfc3339(e.header().clock),
             kind: Author::type_name(e.header().kind),
             says: id_says(e.header().entry_type()).into(),
+            audit: None,
         };
         return author.id_chain().into_iter().map(row).collect();
     }
@@ -50,8 +51,14 @@ fn rows(state: &State, author: &Author, log: LogKind) -> Vec<LogRow> {
         clock: rfc3339(line.clock),
         kind: kind(log, &line.says).into(),
         says: says(state, &line.says),
+        audit: audit_head(&line.says),
     };
     lines.map(row).collect()
+}
+
+fn audit_head(says: &Says) -> Option<String> {
+    let Says::Checkpoint(checkpoint) = says else { return None };
+    checkpoint.audit.map(|head| head.to_string())
 }
 
 fn id_says(kind: Option<EntryType>) -> &'static str {

@@ -10,9 +10,12 @@
 //! who may see it, and never logged.
 
 mod applications;
+mod audit;
+mod backup;
 mod charter;
 mod contacts;
 mod drafts;
+mod erasure;
 mod events;
 mod evidence;
 mod explain;
@@ -36,13 +39,14 @@ mod submit;
 mod time;
 mod tokens;
 
+pub(crate) use drafts::drafts_of;
 pub use parts::{PeersView, Progress, Transfers};
 
 use crate::office::{Office, View};
 use crate::tokens::Tokens;
 use lapwing_api::ops::{OPS, Op, Role};
 use lapwing_api::problem::{Code, Problem};
-use lapwing_api::service::{Call, Caller, Later, Notice, Reply, Service};
+use lapwing_api::service::{Attempt, Call, Caller, Later, Notice, Reply, Service};
 use lapwing_api::types::{Done, Page, WhoAmI};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -100,6 +104,7 @@ impl Desk {
                 | Op::DropProposal
                 | Op::Drafts
                 | Op::EvidenceFetch
+                | Op::CaseErase
         ) {
             nothing(&call)?;
         }
@@ -157,6 +162,11 @@ impl Desk {
             Op::EvidenceFetch => self.fetch_evidence(&call),
             Op::EvidenceGet => self.blocking(call, Desk::get_evidence).await,
             Op::Export => self.blocking(call, Desk::export).await,
+            Op::CaseErase => self.erase_case(call).await,
+            Op::CaseHold => self.hold_case(call).await,
+            Op::Erasures => self.blocking(call, Desk::erasures).await,
+            Op::Audit => self.blocking(call, Desk::audit).await,
+            Op::Backup => self.blocking(call, Desk::backup).await,
             Op::Events => Err(Problem::new(Code::Internal, "events are a stream, not a call")),
         }
     }
@@ -176,7 +186,11 @@ impl Service for Desk {
     }
 
     fn call<'a>(&'a self, call: Call) -> Later<'a, Answer> {
-        Box::pin(self.answer(call))
+        Box::pin(crate::audit::noted(&self.office, call, async |call| self.answer(call).await))
+    }
+
+    fn refused(&self, attempt: &Attempt<'_>) {
+        crate::audit::note_refused_request(&self.office, attempt);
     }
 
     fn latest_event(&self) -> u64 {

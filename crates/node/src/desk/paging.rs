@@ -12,6 +12,15 @@ const DEFAULT: usize = 100;
 /// Items of a page at most.
 const MAX: usize = 500;
 
+/// Items that a page may have.
+pub(super) fn limit(call: &Call) -> Result<usize, Problem> {
+    let limit = parsed::<usize>(call, "limit")?.unwrap_or(DEFAULT);
+    if (1..=MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::new(Code::Malformed, format!("`limit` must be 1 to {MAX}")))
+}
+
 /// Answers with the page that a call asks for. `keys` names every item that passes the filters by what it is sorted by;
 /// `item` makes only those of the page. A cursor holds the last key, so that what is added or removed meanwhile neither
 /// doubles nor hides anything else.
@@ -21,10 +30,7 @@ pub(super) fn page<K: AsRef<str>, T, R: Serialize>(
     mut keys: Vec<(K, T)>,
     mut item: impl FnMut(T) -> Result<R, Problem>,
 ) -> Answer {
-    let limit = parsed::<usize>(call, "limit")?.unwrap_or(DEFAULT);
-    if !(1..=MAX).contains(&limit) {
-        return Err(Problem::new(Code::Malformed, format!("`limit` must be 1 to {MAX}")));
-    }
+    let limit = limit(call)?;
     let bad =
         || Problem::new(Code::Malformed, "`cursor` is not one that this list gave").hint("Begin without a cursor.");
     let after = match call.params.get("cursor") {

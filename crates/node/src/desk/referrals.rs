@@ -120,6 +120,8 @@ impl Desk {
     fn row(&self, state: &State, case: &Case, form: Option<&Form>) -> ReferralRow {
         let peer = case.peer(&state.me);
         ReferralRow {
+            erased: case.erased.map(rfc3339),
+            held: case.held,
             thread: case.thread.to_string(),
             role: Part::of(case, &state.me).as_str().into(),
             with: name_of(state, &peer).unwrap_or_else(|| id_only(&peer)),

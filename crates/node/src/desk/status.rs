@@ -44,6 +44,7 @@ impl Desk {
             clock_doubt: view.clock_doubt.clone(),
             peer_id: self.peers.peer_id(),
             listening: self.peers.listening(),
+            published: published(&view),
             connected: peers.iter().filter(|p| p.connected).count(),
             participants: federation.pids().filter(|p| federation.is_participant(p)).count(),
             entries: federation.entries(),
@@ -56,6 +57,12 @@ impl Desk {
             counters: self.office.counters.all(),
         })
     }
+}
+
+/// The addresses of this participant's nodes, as others know them.
+fn published(view: &View) -> Vec<String> {
+    let listing = view.state.federation.listing(&view.state.me);
+    listing.into_iter().flat_map(|l| l.nodes.values()).flat_map(|b| b.record.addrs.iter().cloned()).collect()
 }
 
 fn signing(view: &View) -> Option<&'static str> {

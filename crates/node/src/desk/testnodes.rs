@@ -101,11 +101,12 @@ fn start(agency: &TestAgency, file: &CharterFile) -> (TestNode, Arc<Copying>, mp
     let first = agency.first_entry(&network);
     let own = IdLog::fold(agency.pid(), [&first], &network).unwrap();
     let mut engine = Engine::new(file, own, vec![first], Config { auto_clear: true, seed: 1 });
-    let resumed = engine.resume(now_ms(), Vec::new(), false);
+    let resumed = engine.resume(now_ms(), Vec::new(), false, &[]);
     let (office, orders) = Office::new(Parts {
         me: agency.pid(),
         network,
         settings: Settings::default(),
+        erasures: folder.erasures(),
         vault: Vault::new(agency.pid(), network, agency.feed.clone(), keyring).unwrap(),
         book: Book { journal: journal.reader(), index: Index::open(&folder.index(), 1 << 20).unwrap() },
         blobs: BlobStore::open(disk, &folder.blobs()).unwrap(),
@@ -195,7 +196,7 @@ impl TestNode {
     async fn call(&self, op: Op, params: &[(&str, &str)], body: Value) -> Result<Reply, Problem> {
         let caller = Some(Caller { name: "t".into(), role: Role::Officer });
         let params = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        self.desk.call(Call { op, caller, params, body, upload: None }).await
+        self.desk.call(Call { op, caller, params, body, request: "test".into(), upload: None }).await
     }
 
     async fn json(&self, op: Op, params: &[(&str, &str)], body: Value) -> Value {
@@ -231,7 +232,14 @@ impl TestNode {
         std::fs::write(&path, content).unwrap();
         let pairs = [("thread", thread), ("name", name), ("media_type", "message/rfc822"), ("sha256", sha256)];
         let params = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let call = Call { op: Op::EvidencePut, caller: None, params, body: Value::Null, upload: Some(path.clone()) };
+        let call = Call {
+            op: Op::EvidencePut,
+            caller: None,
+            params,
+            body: Value::Null,
+            request: "test".into(),
+            upload: Some(path.clone()),
+        };
         let reply = self.desk.call(call).await;
         assert!(!path.exists(), "the plaintext is gone");
         reply.map(|r| if let Reply::Json(_, value) = r { value } else { panic!("bytes") })

@@ -1,18 +1,18 @@
 //! Times as the API writes them: RFC 3339, UTC, milliseconds.
 
-use lapwing_api::types::Time;
-
-/// A moment. Beyond the year 9999 (an author's clock may say anything) the last moment of it.
-pub(super) fn rfc3339(ms: u64) -> Time {
-    let at = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    format!("{:.3}", at.unwrap_or(jiff::Timestamp::MAX))
-}
+pub(super) use crate::office::rfc3339;
 
 /// Milliseconds UTC of the beginning of a date of RFC 3339, or of the day of a time.
 pub(super) fn day(text: &str) -> Option<u64> {
     let date: jiff::civil::Date = text.get(..10)?.parse().ok()?;
     let at = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
     u64::try_from(at.timestamp().as_millisecond()).ok()
+}
+
+/// Milliseconds UTC of a time of RFC 3339.
+pub(super) fn moment(text: &str) -> Option<u64> {
+    let at: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(at.as_millisecond()).ok()
 }
 
 #[cfg(test)]

@@ -185,8 +185,14 @@ fn entries(w: &World) -> (&'static str, Json) {
         revoked: false,
     };
     let [a, b] = fork(w);
-    let checkpoint =
-        Checkpoint { frontier: Digest([1; 32]), state: Digest([2; 32]), entries: 7, agencies: 2, schema: 1 };
+    let checkpoint = Checkpoint {
+        frontier: Digest([1; 32]),
+        state: Digest([2; 32]),
+        entries: 7,
+        agencies: 2,
+        schema: 1,
+        audit: None,
+    };
     let reason = ObjectionReason { target: applicant, salt: [4; 16], text: "Its address is a letter box.".into() };
     let withdrawn = Contact { withdrawn: true, ways: vec![], deputy: None, ..contact() };
     let bodies: Vec<(EntryType, Vec<u8>)> = vec![

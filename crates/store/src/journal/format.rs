@@ -4,8 +4,6 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// The format that this program writes and reads.
-pub const VERSION: u16 = 1;
 /// Length of a segment's header in bytes.
 pub const SEGMENT_HEADER: u64 = 192;
 /// Batches start and end at multiples of this, so that no batch header spans two sectors.
@@ -135,6 +133,8 @@ impl Keys {
 /// The first bytes of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentHeader {
+    /// The format of what its records hold: [`super::Options::format`] of the writer that began it.
+    pub version: u16,
     /// From 1, without gaps.
     pub number: u64,
     /// Records before this segment.
@@ -158,14 +158,15 @@ pub struct SegmentHeader {
 pub enum HeaderError {
     /// It does not verify.
     Damaged,
-    /// It is of another version.
+    /// It is of a later version than the reader's.
     Version(u16),
 }
 
 impl SegmentHeader {
     /// The header of a journal's first segment, without salt and key check.
-    pub fn first(epoch: u64) -> Self {
+    pub fn first(epoch: u64, version: u16) -> Self {
         Self {
+            version,
             number: 1,
             first: 0,
             previous_end: 0,
@@ -180,7 +181,7 @@ impl SegmentHeader {
     pub fn encode(&self) -> [u8; SEGMENT_HEADER as usize] {
         let mut bytes = [0; SEGMENT_HEADER as usize];
         bytes[..8].copy_from_slice(SEGMENT_MAGIC);
-        bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[8..10].copy_from_slice(&self.version.to_le_bytes());
         bytes[10..12].copy_from_slice(&u16::from(self.sealed).to_le_bytes());
         bytes[16..24].copy_from_slice(&self.number.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.first.to_le_bytes());
@@ -195,15 +196,16 @@ impl SegmentHeader {
         bytes
     }
 
-    pub fn decode(bytes: &[u8; SEGMENT_HEADER as usize]) -> Result<Self, HeaderError> {
+    pub fn decode(bytes: &[u8; SEGMENT_HEADER as usize], known: u16) -> Result<Self, HeaderError> {
         if blake3::hash(&bytes[..160]) != field(bytes, 160) || bytes[..8] != *SEGMENT_MAGIC {
             return Err(HeaderError::Damaged);
         }
         let version = u16::from_le_bytes(field(bytes, 8));
-        if version != VERSION {
+        if version > known {
             return Err(HeaderError::Version(version));
         }
         let header = Self {
+            version,
             number: u64::from_le_bytes(field(bytes, 16)),
             first: u64::from_le_bytes(field(bytes, 24)),
             previous_end: u64::from_le_bytes(field(bytes, 32)),
@@ -214,7 +216,7 @@ impl SegmentHeader {
             sealed: bytes[10] & 1 == 1,
         };
         // One encoding only: what this version leaves zero must be zero.
-        if header.encode() == *bytes { Ok(header) } else { Err(HeaderError::Damaged) }
+        if version > 0 && header.encode() == *bytes { Ok(header) } else { Err(HeaderError::Damaged) }
     }
 }
 
@@ -333,15 +335,15 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_of_a_header_is_noticed() {
-        let mut header = SegmentHeader::first(7);
+        let mut header = SegmentHeader::first(7, 3);
         header.salt = [3; 32];
         let keys = Keys::derive(&[1; 32], &header);
         let bytes = header.encode();
-        assert_eq!(SegmentHeader::decode(&bytes).unwrap(), header);
+        assert_eq!(SegmentHeader::decode(&bytes, 3).unwrap(), header);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes;
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(SegmentHeader::decode(&flipped).is_err(), "bit {bit}");
+            assert!(SegmentHeader::decode(&flipped, 3).is_err(), "bit {bit}");
         }
         let frame = FrameHeader { epoch: 1, first: 2, records: 3, body: 4, nonce: [5; NONCE] };
         let bytes = frame.encode(&keys);

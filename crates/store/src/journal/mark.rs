@@ -48,6 +48,12 @@ impl Mark {
         bytes
     }
 
+    /// A file of this mark, both slots.
+    pub fn file(&self) -> Vec<u8> {
+        let slot = self.encode();
+        [slot, slot].concat()
+    }
+
     fn decode(bytes: &[u8]) -> Option<Self> {
         if bytes.len() != SLOT || bytes[..8] != *MAGIC || blake3::hash(&bytes[..SLOT - 32]) != field(bytes, SLOT - 32) {
             return None;
@@ -72,8 +78,11 @@ impl Mark {
     }
 }
 
+/// The mark's name in the journal's folder.
+pub const NAME: &str = "mark";
+
 fn path(dir: &Path) -> PathBuf {
-    dir.join("mark")
+    dir.join(NAME)
 }
 
 /// The mark on disk, and whether it needs to be written anew. A mark that is missing or wholly unreadable beside
@@ -114,8 +123,7 @@ impl MarkFile {
 
     /// Writes both slots anew, durably.
     pub fn replace(disk: &dyn Disk, dir: &Path, mark: Mark) -> Result<Self, DiskError> {
-        let slot = mark.encode();
-        atomic_file::replace(disk, &path(dir), &[slot, slot].concat())?;
+        atomic_file::replace(disk, &path(dir), &mark.file())?;
         Self::open(disk, dir, mark.turn)
     }
 

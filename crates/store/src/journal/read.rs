@@ -1,5 +1,6 @@
 //! Reading the journal beside its writer.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,6 +10,7 @@ use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use super::format::{
     FRAME_HEADER, FrameHeader, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, TAG, TRAILER, associated, field,
 };
+use super::mark::Mark;
 use super::scan::{Damage, DamageKind, Window};
 use super::{MAX_PAYLOAD, Position, Segment, Shared};
 use crate::disk::DiskError;
@@ -31,6 +33,29 @@ pub enum ReadError {
 #[derive(Clone, Debug)]
 pub struct JournalReader {
     shared: Arc<Shared>,
+}
+
+/// What a copy of the journal consists of: of each file its first bytes, and a mark of its own as
+/// [`super::MARK_NAME`]. Acknowledged bytes never change, so the copy may take its time.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The segments, in order.
+    pub files: Vec<SnapshotFile>,
+    /// The content of the mark.
+    pub mark: Vec<u8>,
+    /// Records in it.
+    pub records: u64,
+}
+
+/// A file of a [`Snapshot`].
+#[derive(Clone, Debug)]
+pub struct SnapshotFile {
+    /// Its name in the journal's folder.
+    pub name: String,
+    /// Where it lies now.
+    pub path: PathBuf,
+    /// How many of its bytes belong to the snapshot.
+    pub len: u64,
 }
 
 /// A batch whose records are being read.
@@ -81,6 +106,20 @@ impl JournalReader {
             replay.failed = Some(error);
         }
         replay
+    }
+
+    /// The journal's files as they are now, for a copy that is made while the writer goes on.
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.read(|state| {
+            let file = |segment: &Arc<Segment>| SnapshotFile {
+                name: segment.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                path: segment.path.clone(),
+                len: segment.end.load(Ordering::Acquire),
+            };
+            let last = state.segments.last().expect("a journal has at least one segment");
+            let mark = Mark::at(last, last.end.load(Ordering::Acquire), state.count, state.chain);
+            Snapshot { files: state.segments.iter().map(file).collect(), mark: mark.file(), records: state.count }
+        })
     }
 
     fn segment(&self, number: u64) -> Option<Arc<Segment>> {

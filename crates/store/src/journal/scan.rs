@@ -185,9 +185,11 @@ impl Scan<'_> {
         let file = self.disk.open(&path, Access::ReadWrite)?;
         let mut bytes = [0; SEGMENT_HEADER as usize];
         let got = file.read_at(&mut bytes, 0)?;
-        let header = match SegmentHeader::decode(&bytes) {
+        let header = match SegmentHeader::decode(&bytes, self.options.format) {
             Ok(header) if got == bytes.len() => header,
-            Err(HeaderError::Version(found)) => return Err(OpenError::Version { file: path, found }),
+            Err(HeaderError::Version(found)) => {
+                return Err(OpenError::Version { file: path, found, known: self.options.format });
+            }
             _ => return Err(self.damage(number, 0, DamageKind::SegmentHeader)),
         };
         if header.number != number {

@@ -13,7 +13,7 @@ fn dir() -> &'static Path {
 }
 
 fn options() -> Options {
-    Options { at_rest_key: Some([7; 32]), segment_bytes: 2048, writer_epoch: 1, salvage: false }
+    Options { at_rest_key: Some([7; 32]), segment_bytes: 2048, format: 1, writer_epoch: 1, salvage: false }
 }
 
 fn try_open(disk: &ForgetfulDisk, options: Options) -> Result<(Journal, Opened), OpenError> {
@@ -593,4 +593,64 @@ proptest! {
         disk.crash_torn(seed ^ 1);
         assert_keeps(&disk, &said);
     }
+}
+
+#[test]
+fn a_later_format_is_refused_and_an_earlier_one_goes_on_in_a_new_segment() {
+    let disk = ForgetfulDisk::new();
+    let at = |format| Options { format, ..options() };
+    let (mut journal, _) = try_open(&disk, at(1)).unwrap();
+    journal.append(&[b"of the first format"]).unwrap();
+    drop(journal);
+
+    let (mut journal, opened) = try_open(&disk, at(2)).unwrap();
+    assert_eq!(opened.segments, 1);
+    // only what is written makes it unreadable for the earlier program
+    drop(journal);
+    journal = try_open(&disk, at(1)).unwrap().0;
+    drop(journal);
+    journal = try_open(&disk, at(2)).unwrap().0;
+    journal.append(&[b"of the second"]).unwrap();
+    drop(journal);
+
+    let before = disk.list(dir()).unwrap();
+    let refused = try_open(&disk, at(1)).unwrap_err();
+    assert!(matches!(refused, OpenError::Version { found: 2, known: 1, .. }), "{refused}");
+    assert_eq!(disk.list(dir()).unwrap(), before);
+    let (journal, opened) = try_open(&disk, at(3)).unwrap();
+    assert_eq!(contents(&journal), [b"of the first format".to_vec(), b"of the second".to_vec()]);
+    assert_eq!(opened.segments, 2);
+}
+
+#[test]
+fn a_snapshot_taken_beside_the_writer_opens_as_the_journal_was_then() {
+    let disk = ForgetfulDisk::new();
+    let (mut journal, _) = open(&disk);
+    for n in 0..30 {
+        journal.append(&[payload(n, 200)]).unwrap();
+    }
+    let then = contents(&journal);
+    let snapshot = journal.reader().snapshot();
+    assert_eq!((snapshot.records, snapshot.files.len() > 2), (30, true));
+    for n in 30..40 {
+        journal.append(&[payload(n, 200)]).unwrap();
+    }
+    // what a backup does: so many bytes of each file, and the mark
+    let copy = ForgetfulDisk::new();
+    copy.create_dir(dir()).unwrap();
+    for file in &snapshot.files {
+        let mut bytes = vec![0; file.len as usize];
+        disk.open(&file.path, Access::Read).unwrap().read_exact_at(&mut bytes, 0).unwrap();
+        atomic_file::replace(&copy, &dir().join(&file.name), &bytes).unwrap();
+    }
+    atomic_file::replace(&copy, &dir().join(MARK_NAME), &snapshot.mark).unwrap();
+    let (mut restored, opened) = open(&copy);
+    assert_eq!(contents(&restored), then);
+    assert_eq!(opened.cut, None);
+    restored.append(&[b"on it goes"]).unwrap();
+    // and a file cut by a byte is named, since the mark knows better
+    let cut = copy.open(&segment(opened.segments), Access::ReadWrite).unwrap();
+    drop(restored);
+    cut.truncate(cut.len().unwrap() - 64 - 200).unwrap();
+    assert!(matches!(try_open(&copy, options()), Err(OpenError::Damaged(_))));
 }
