@@ -99,6 +99,8 @@ fn good(w: &World, op: Op) -> Good {
         | Op::Notices
         | Op::Drafts
         | Op::Referrals
+        | Op::OpenApi
+        | Op::Docs
         | Op::Events => none,
     }
 }
@@ -341,6 +343,8 @@ impl Rows<'_> {
             | Op::Motions
             | Op::Identity
             | Op::Notices
+            | Op::OpenApi
+            | Op::Docs
             | Op::Drafts => {}
             Op::TokenNew => {
                 for bad in ["", "x", "Desk!", "-a", &long(33), "a/b"] {
@@ -580,7 +584,7 @@ impl Rows<'_> {
                 }
             }
             Op::Events => {
-                for bad in ["x", "-1", "99999999999999999999"] {
+                for bad in ["x", "-1", "7", "000000000000-", "000000000000-99999999999999999999"] {
                     self.query("after", bad, malformed);
                 }
                 let mut wrong = self.raw("last-event-id: x", malformed);

@@ -35,3 +35,7 @@ pub mod statement;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 pub mod wire;
+
+#[cfg(feature = "schema")]
+#[doc(hidden)]
+pub use schemars;
