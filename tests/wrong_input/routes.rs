@@ -636,15 +636,15 @@ impl Rows<'_> {
     }
 }
 
-/// Sends everything that is wrong to every operation; how many requests for each.
-pub fn sweep(w: &World) -> BTreeMap<&'static str, usize> {
+/// Sends everything that is wrong to every operation; how many requests for each, and what codes they were answered with.
+pub fn sweep(w: &World) -> BTreeMap<&'static str, (usize, BTreeSet<Code>)> {
     let mut counts = BTreeMap::new();
     let mut failures = Vec::new();
     for row in OPS {
         let mut rows = Rows { w, row, good: good(w, row.op), all: Vec::new() };
         rows.general();
         rows.particular();
-        counts.insert(row.name, rows.all.len());
+        counts.insert(row.name, (rows.all.len(), rows.all.iter().map(|wrong| wrong.code).collect()));
         let mut answers = BTreeSet::new();
         let changed = w.unchanged(row.name, || answers.extend(rows.all.iter().filter_map(|wrong| refused(w, wrong))));
         failures.extend(answers.into_iter().chain(changed));

@@ -218,6 +218,14 @@ mod tests {
     use lapwing_api::ops::Op;
 
     #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        for full in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            assert_eq!(disk(full.into()).code, Code::DiskFull);
+        }
+        assert_eq!(disk(io::ErrorKind::PermissionDenied.into()).code, Code::Internal);
+    }
+
+    #[test]
     fn a_query_is_read_strictly() {
         let row = Op::Log.row();
         let mut params = BTreeMap::from([("name".to_owned(), "path".to_owned())]);

@@ -510,3 +510,20 @@ async fn watchers_resume_are_told_of_gaps_and_an_administrator_sees_no_case() {
     let end = harbor.desk.next_event(harbor.desk.latest_event(), Role::Officer).await;
     assert!(end.is_none_or(|e| e.id.n > newest));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stops_says_so_to_those_who_still_ask() {
+    let (harbor, _polder, _) = pair().await;
+    harbor.office.stop();
+    let asked = || harbor.problem(Op::AssertCurrent, &[], json!({}));
+    for _ in 0..500 {
+        // what was asked before the driver ended is still done
+        if let Err(problem) = harbor.call(Op::AssertCurrent, &[], json!({})).await {
+            assert_eq!(problem.code, Code::Stopping);
+            assert_eq!(asked().await.code, Code::Stopping);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("a node that stops goes on and on");
+}
