@@ -255,7 +255,7 @@ pub fn call(scene: &mut Scene, op: Op) -> Answer {
             });
             scene.post("harbour", op, &[], &amend)
         }
-        Op::Proposal => scene.get("harbour", op, &[scene.world.proposal.clone()], "", &[]),
+        Op::Proposal => scene.get("harbour", op, std::slice::from_ref(&scene.world.proposal), "", &[]),
         Op::Approve => {
             let view = scene.proposed(3000);
             let approval = scene.approval("harbour", &view);
