@@ -1,5 +1,7 @@
 //! One request over a socket of its own, as right or wrong as it is asked for.
 
+#![allow(dead_code)]
+
 use lapwing_api::problem::Problem;
 use std::io::{Read, Write};
 use std::net::TcpStream;

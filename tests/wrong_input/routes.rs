@@ -103,6 +103,8 @@ fn good(w: &World, op: Op) -> Good {
         | Op::Erasures
         | Op::Audit
         | Op::Backup
+        | Op::OpenApi
+        | Op::Docs
         | Op::Events => none,
     }
 }
@@ -346,6 +348,8 @@ impl Rows<'_> {
             | Op::Identity
             | Op::Notices
             | Op::Erasures
+            | Op::OpenApi
+            | Op::Docs
             | Op::Drafts => {}
             Op::CaseErase => self.ids(0),
             Op::CaseHold => {
@@ -596,7 +600,7 @@ impl Rows<'_> {
                 }
             }
             Op::Events => {
-                for bad in ["x", "-1", "99999999999999999999"] {
+                for bad in ["x", "-1", "7", "000000000000-", "000000000000-99999999999999999999"] {
                     self.query("after", bad, malformed);
                 }
                 let mut wrong = self.raw("last-event-id: x", malformed);
@@ -648,15 +652,15 @@ impl Rows<'_> {
     }
 }
 
-/// Sends everything that is wrong to every operation; how many requests for each.
-pub fn sweep(w: &World) -> BTreeMap<&'static str, usize> {
+/// Sends everything that is wrong to every operation; how many requests for each, and what codes they were answered with.
+pub fn sweep(w: &World) -> BTreeMap<&'static str, (usize, BTreeSet<Code>)> {
     let mut counts = BTreeMap::new();
     let mut failures = Vec::new();
     for row in OPS {
         let mut rows = Rows { w, row, good: good(w, row.op), all: Vec::new() };
         rows.general();
         rows.particular();
-        counts.insert(row.name, rows.all.len());
+        counts.insert(row.name, (rows.all.len(), rows.all.iter().map(|wrong| wrong.code).collect()));
         let mut answers = BTreeSet::new();
         let changed = w.unchanged(row.name, || answers.extend(rows.all.iter().filter_map(|wrong| refused(w, wrong))));
         failures.extend(answers.into_iter().chain(changed));

@@ -1,6 +1,8 @@
 //! A federation to be wrong at: two founders, a third agency that was admitted, an observer of the same short name, a
 //! case between the founders, a proposal that waits.
 
+#![allow(dead_code)]
+
 use crate::support::{LAPWING, Running, Town, json, until};
 use lapwing_api::ops::{Op, Role};
 use lapwing_api::types::{Draft, EvidenceView, MemberDetail, Page, ReferralDetail, Said, TokenMade};

@@ -1,10 +1,17 @@
 //! A client of the API over loopback HTTP, for the command line and for tests. Blocking.
+//!
+//! A failure is a [`Problem`], whoever found it: the node's own as it came; [`Code::Unreachable`] where no node answered;
+//! [`Code::Timeout`] where one was asked and fell silent, so that what was asked may be done.
 
+use crate::openapi::{AS_OF, BASE, LINES, NEXT};
 use crate::ops::{Method, Op};
 use crate::problem::{Code, Problem};
+use crate::service::EventId;
+use crate::types::Page;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::Read;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 /// How long a call with JSON may take; the node itself gives up sooner.
@@ -41,7 +48,7 @@ impl Client {
         let whole = config().timeout_global(Some(CALL_TIME)).build();
         let stream = config().timeout_per_read(Some(IDLE_TIME)).timeout_per_write(Some(IDLE_TIME)).build();
         Client {
-            base: format!("http://{address}/api/v1"),
+            base: format!("http://{address}{BASE}"),
             secret: secret.trim().to_owned(),
             agent: whole.into(),
             stream: stream.into(),
@@ -65,7 +72,7 @@ impl Client {
                 .header("authorization", &self.bearer())
                 .content_type("application/json")
                 .send(&json[..])
-                .map_err(unreachable),
+                .map_err(failed),
             Method::Put => return Err(Problem::new(Code::Malformed, "use `upload` for this operation")),
         };
         read_json(sent?)
@@ -74,6 +81,27 @@ impl Client {
     /// Reads: an operation without a body.
     pub fn read<T: DeserializeOwned>(&self, op: Op, path: &[&str], query: &[(&str, String)]) -> Result<T, Problem> {
         read_json(self.get(&self.agent, op, path, query)?)
+    }
+
+    /// A list, page by page, to its end or to its first failure. Items travel as JSON Lines.
+    pub fn pages<T: DeserializeOwned>(&self, op: Op, path: &[&str], query: &[(&str, String)]) -> Pages<'_, T> {
+        let path = path.iter().map(|p| (*p).to_owned()).collect();
+        let query: Vec<(String, String)> = query.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+        Pages { client: self, op, path, query, over: false, items: PhantomData }
+    }
+
+    fn page<T: DeserializeOwned>(&self, op: Op, path: &[&str], query: &[(&str, String)]) -> Result<Page<T>, Problem> {
+        let request = self.agent.get(self.url(op, path, query)).header("authorization", &self.bearer());
+        let answer = request.header("accept", LINES).call().map_err(failed)?;
+        if answer.status().as_u16() >= 400 {
+            return Err(problem(answer));
+        }
+        let header = |name: &str| answer.headers().get(name).and_then(|v| Some(v.to_str().ok()?.to_owned()));
+        let (next, as_of) = (header(NEXT), header(AS_OF).and_then(|a| a.parse().ok()).unwrap_or_default());
+        let bytes = body(answer)?;
+        let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+        let items = lines.map(|line| serde_json::from_slice(line).map_err(not_understood)).collect::<Result<_, _>>()?;
+        Ok(Page { items, next, as_of })
     }
 
     /// Uploads bytes.
@@ -97,7 +125,7 @@ impl Client {
             .timeout_per_read(None)
             .build()
             .send(ureq::SendBody::from_reader(&mut content))
-            .map_err(unreachable);
+            .map_err(failed);
         read_json(sent?)
     }
 
@@ -117,7 +145,7 @@ impl Client {
     }
 
     /// Watches events from `after` on: a reader of the raw stream.
-    pub fn events(&self, after: Option<u64>) -> Result<Box<dyn Read + Send>, Problem> {
+    pub fn events(&self, after: Option<EventId>) -> Result<Box<dyn Read + Send>, Problem> {
         let query: Vec<(&str, String)> = after.map(|a| ("after", a.to_string())).into_iter().collect();
         self.download(Op::Events, &[], &query).map(|(reader, _)| reader)
     }
@@ -134,7 +162,7 @@ impl Client {
         query: &[(&str, String)],
     ) -> Result<ureq::http::Response<ureq::Body>, Problem> {
         let request = agent.get(self.url(op, path, query)).header("authorization", &self.bearer());
-        request.call().map_err(unreachable)
+        request.call().map_err(failed)
     }
 
     fn url(&self, op: Op, path: &[&str], query: &[(&str, String)]) -> String {
@@ -155,19 +183,66 @@ impl Client {
     }
 }
 
-fn unreachable(error: ureq::Error) -> Problem {
-    Problem::new(Code::Unreachable, format!("the node does not answer: {error}"))
+/// The pages of a list.
+pub struct Pages<'a, T> {
+    client: &'a Client,
+    op: Op,
+    path: Vec<String>,
+    query: Vec<(String, String)>,
+    over: bool,
+    items: PhantomData<T>,
+}
+
+impl<T: DeserializeOwned> Iterator for Pages<'_, T> {
+    type Item = Result<Page<T>, Problem>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        let query: Vec<(&str, String)> = self.query.iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
+        let page = self.client.page(self.op, &path, &query);
+        match page.as_ref().ok().and_then(|p| p.next.clone()) {
+            Some(cursor) => {
+                self.query.retain(|(key, _)| key != "cursor");
+                self.query.push(("cursor".into(), cursor));
+            }
+            None => self.over = true,
+        }
+        Some(page)
+    }
+}
+
+/// A call that was not answered.
+fn failed(error: ureq::Error) -> Problem {
+    use ureq::Timeout::{Connect, Resolve};
+    match error {
+        ureq::Error::Timeout(when) if !matches!(when, Connect | Resolve) => {
+            Problem::new(Code::Timeout, format!("the node did not answer in time ({when})"))
+        }
+        other => Problem::new(Code::Unreachable, format!("the node does not answer: {other}")),
+    }
+}
+
+fn not_understood(error: serde_json::Error) -> Problem {
+    Problem::new(Code::Internal, format!("the answer is not understood: {error}"))
+        .hint("Is what answers there a node of this version? `lapwing --version` and `lapwing status` tell them.")
+}
+
+/// The whole body of an answer that is small by nature.
+fn body(answer: ureq::http::Response<ureq::Body>) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    let read = answer.into_body().into_reader().take(MAX_JSON).read_to_end(&mut bytes);
+    read.map_err(|e| Problem::new(Code::Unreachable, format!("the answer was cut short: {e}")))?;
+    Ok(bytes)
 }
 
 fn read_json<T: DeserializeOwned>(answer: ureq::http::Response<ureq::Body>) -> Result<T, Problem> {
     if answer.status().as_u16() >= 400 {
         return Err(problem(answer));
     }
-    let mut bytes = Vec::new();
-    let read = answer.into_body().into_reader().take(MAX_JSON).read_to_end(&mut bytes);
-    read.map_err(|e| Problem::new(Code::Unreachable, format!("the answer was cut short: {e}")))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|e| Problem::new(Code::Internal, format!("the answer is not understood: {e}")))
+    serde_json::from_slice(&body(answer)?).map_err(not_understood)
 }
 
 fn problem(answer: ureq::http::Response<ureq::Body>) -> Problem {
@@ -186,6 +261,7 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -193,6 +269,41 @@ mod tests {
         let client = Client::new("127.0.0.1:1", "x");
         let url = client.url(Op::Explain, &["a/b c"], &[("q", "ü&1".into())]);
         assert_eq!(url, "http://127.0.0.1:1/api/v1/members/a%2Fb%20c/explain?q=%C3%BC%261");
+    }
+
+    #[test]
+    fn an_answer_of_another_server_is_a_clear_problem_and_silence_is_told_from_absence() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = std::thread::spawn(move || {
+            for answer in [
+                "HTTP/1.1 502 Bad\r\ncontent-length: 2\r\n\r\nhi",
+                "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi",
+                "",
+            ] {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]);
+                stream.write_all(answer.as_bytes()).unwrap();
+                if answer.is_empty() {
+                    std::thread::sleep(Duration::from_millis(500));
+                }
+            }
+        });
+        let mut client = Client::new(&address, "x");
+        client.agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_millis(250)))
+            .max_idle_connections(0)
+            .build()
+            .into();
+        let ask = || client.read::<serde_json::Value>(Op::Status, &[], &[]).unwrap_err();
+        let bad = ask();
+        assert_eq!(bad.code, Code::Internal);
+        assert!(bad.detail.contains("502"), "{}", bad.detail);
+        assert_eq!(ask().code, Code::Internal, "no JSON");
+        assert_eq!(ask().code, Code::Timeout);
+        server.join().unwrap();
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! database or a server.
 
 pub mod client;
+pub mod contract;
+pub mod openapi;
 pub mod ops;
 pub mod problem;
 pub mod service;

@@ -1,7 +1,8 @@
 //! Every operation of the local API, once: what it is called, where it lives, who may use it.
 //!
 //! The HTTP face registers its routes from this table, the node dispatches on [`Op`], the client builds its requests
-//! from it, and the reference is printed from it. Adding an operation is: a row here, its types, an arm in the node.
+//! from it, and the reference is printed from it. Adding an operation is: a row here, what it takes and answers in
+//! [`crate::contract`], an arm in the node (CONTRIBUTING.md lists every step).
 
 use serde::{Deserialize, Serialize};
 
@@ -98,12 +99,16 @@ pub enum Method {
 pub enum Body {
     /// None, or JSON both ways.
     Json,
+    /// Nothing in; out a page of items, as JSON or, where it is asked for, as JSON Lines.
+    List,
     /// Bytes in, JSON out.
     Upload,
     /// JSON or nothing in, bytes out.
     Download,
     /// A stream of server-sent events.
     Events,
+    /// The description of the API itself: made by the HTTP face alone, without the node.
+    Reference,
 }
 
 /// One row of the table.
@@ -158,47 +163,47 @@ ops! {
     Live Get "/livez" Open Json "Whether the process runs.";
     Status Get "/status" Any Json "How the node is: identity, heads, peers, outbox, what needs doing.";
     WhoAmI Get "/whoami" Any Json "The token's name and role, and what it may do.";
-    Tokens Get "/tokens" Admin Json "Tokens by name and role; never their secrets.";
+    Tokens Get "/tokens" Admin List "Tokens by name and role; never their secrets.";
     TokenNew Post "/tokens" Admin Json "Makes a token; its secret is shown once.";
     TokenRevoke Post "/tokens/{name}/revoke" Admin Json "Revokes a token.";
-    Peers Get "/peers" Any Json "Connected nodes, and known ones that are not connected.";
+    Peers Get "/peers" Any List "Connected nodes, and known ones that are not connected.";
     Shutdown Post "/shutdown" Admin Json "Stops the node gracefully.";
     AssertCurrent Post "/assert-current" Admin Json "Asserts that this node holds its own latest entries, although no peer confirmed it.";
 
-    Members Get "/members" Any Json "Participants and applicants with their standing. Filters: class, country, standing."
+    Members Get "/members" Any List "Participants and applicants with their standing. Filters: class, country, standing."
         ? class country standing limit cursor;
     Member Get "/members/{name}" Any Json "One participant: inception, profile, points of contact, standing.";
     Explain Get "/members/{name}/explain" Any Json "Why it stands where it stands, with the entries that decide it.";
     Exposure Get "/members/{name}/exposure" Cases Json "What it has already received from this node: statements, evidence, entries for agencies.";
     Charter Get "/charter" Any Json "The charter, and the Params in force with the amendments that changed them.";
-    Log Get "/members/{name}/log" Any Json "Entries of one participant's logs, oldest first. Filters: log, after."
+    Log Get "/members/{name}/log" Any List "Entries of one participant's logs, oldest first. Filters: log, after."
         ? log after limit cursor;
 
-    Contacts Get "/contacts" Any Json "Points of contact. Filters: country, area, channel, measure, language, role, open, name, stale."
+    Contacts Get "/contacts" Any List "Points of contact. Filters: country, area, channel, measure, language, role, open, name, stale."
         ? country area channel measure language role open name stale limit cursor;
     ContactPublish Post "/contacts" Clerk Json "Publishes a point of contact; the same slot supersedes.";
     ProfilePublish Post "/profile" Clerk Json "Publishes this participant's profile.";
 
     Application Get "/application" Any Json "The state of this node's own application.";
-    Applications Get "/applications" Any Json "Applications in the inbox.";
+    Applications Get "/applications" Any List "Applications in the inbox.";
     Introduce Post "/applications/{name}/introduce" Clerk Json "Introduces an applicant to the federation.";
-    Proposals Get "/proposals" Any Json "What waits for officers' approvals.";
+    Proposals Get "/proposals" Any List "What waits for officers' approvals.";
     Propose Post "/proposals" Clerk Json "Proposes a consent, objection, withdrawal or amendment; answers with the exact bytes to approve.";
     Proposal Get "/proposals/{id}" Any Json "One proposal, with the exact bytes, their digest and plain words.";
     Approve Post "/proposals/{id}/approvals" Clerk Json "Adds an officer's signature; at m the entry is written.";
     DropProposal Post "/proposals/{id}/drop" Clerk Json "Drops a proposal that waits: nothing is said, and its number is free again.";
-    Motions Get "/motions" Any Json "Amendments and what became of them.";
+    Motions Get "/motions" Any List "Amendments and what became of them.";
     Objection Get "/objections/{entry}" Any Json "An objection: who has signed for holding it, and whether it is secured.";
     IdEntry Post "/identity/entries" Admin Json "Takes an entry of this participant's log 0, signed with the root keys elsewhere.";
     Identity Get "/identity" Any Json "This participant's keys, epochs, log heads: what the tools of root-key holders need.";
-    Notices Get "/notices" Any Json "What people were told, by what and when.";
+    Notices Get "/notices" Any List "What people were told, by what and when.";
 
     ReferralCheck Post "/referrals/check" Cases Json "Checks a pro forma: every fault at once, by field path; its harm score.";
     Drafts Post "/referrals/drafts" Officer Json "Opens a draft: a thread to put evidence into.";
     EvidencePut Put "/referrals/{thread}/evidence" Officer Upload "Uploads an item of evidence into a draft (query: name, media_type, sha256)."
         ? name media_type sha256;
     Submit Post "/referrals/{thread}/submit" Officer Json "Submits a referral: durable before the answer.";
-    Referrals Get "/referrals" Cases Json "Referrals. Filters: stage, with, role, stuck; in order of last change."
+    Referrals Get "/referrals" Cases List "Referrals. Filters: stage, with, role, stuck; in order of last change."
         ? stage with role stuck limit cursor;
     Referral Get "/referrals/{thread}" Cases Json "One referral: pro forma, timeline, decisions, evidence, delivery.";
     Prepare Post "/referrals/{thread}/prepare" Cases Json "The exact bytes that an officer approves for an acknowledgement or decision.";
@@ -209,13 +214,15 @@ ops! {
 
     CaseErase Post "/referrals/{thread}/erase" Officer Json "Erases the content of a case here for good: its key is destroyed. Ids, hashes and receipts stay.";
     CaseHold Post "/referrals/{thread}/hold" Officer Json "Begins or ends a legal hold on a case: while it stands the case is not erased.";
-    Erasures Get "/erasures" Cases Json "What was erased here: cases and when. Filters: none." ? limit cursor;
-    Audit Get "/audit" Auditor Json "The audit trail, oldest first. Filters: who, act, outcome, since, until, after."
+    Erasures Get "/erasures" Cases List "What was erased here: cases and when, the latest first." ? limit cursor;
+    Audit Get "/audit" Auditor List "The audit trail, oldest first. Filters: who, act, outcome, since, until, after."
         ? who act outcome since until after limit cursor;
 
     Backup Get "/backup" Admin Download "A backup of the running node, sealed to the backup key. Part: data or keyring." ? part;
 
-    Events Get "/events" Any Events "Server-sent events: standing, directory, case, application, proposal, contested."
+    OpenApi Get "/openapi.json" Open Reference "This API as OpenAPI 3.1.";
+    Docs Get "/docs" Open Reference "This API as a page to read.";
+    Events Get "/events" Any Events "Server-sent events: standing, directory, case, application, proposal, contested, gap."
         ? after;
 }
 

@@ -111,6 +111,16 @@ impl Code {
     }
 }
 
+impl schemars::JsonSchema for Code {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Code".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let codes: Vec<&str> = Code::ALL.iter().map(|c| c.as_str()).collect();
+        schemars::json_schema!({ "type": "string", "enum": codes, "description": "What went wrong: a stable code." })
+    }
+}
+
 impl Serialize for Code {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str(self.as_str())
@@ -125,7 +135,7 @@ impl<'de> Deserialize<'de> for Code {
 }
 
 /// One fault of a record, by field path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FieldFault {
     /// Dotted path.
     pub path: String,
@@ -134,7 +144,7 @@ pub struct FieldFault {
 }
 
 /// An error at the edge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, thiserror::Error)]
 #[error("{detail}")]
 pub struct Problem {
     /// The stable code.
@@ -151,6 +161,9 @@ pub struct Problem {
     /// Every fault at once, where the content has several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FieldFault>,
+    /// Names the request in the node's log; absent where no node was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<Box<str>>,
 }
 
 impl Problem {
@@ -163,6 +176,7 @@ impl Problem {
             detail: detail.into(),
             hint: Some(code.remedy().into()),
             faults: Vec::new(),
+            request_id: None,
         }
     }
 

@@ -3,9 +3,11 @@
 use crate::ops::{Op, Role};
 use crate::problem::Problem;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::str::FromStr;
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,11 +70,47 @@ pub enum Reply {
 /// A future of this crate's traits.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// Names an event: the run of the node that it happened in, and its number there.
+///
+/// A node keeps events in memory only. The run is drawn at random at each start, so that a number is never used again for
+/// something else: who resumes with the id of an earlier run is told that it may have missed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId {
+    /// The run: 48 bits.
+    pub run: u64,
+    /// The number, from 1. 0 is before the first.
+    pub n: u64,
+}
+
+impl EventId {
+    /// What the text of an id looks like.
+    pub const PATTERN: &'static str = "^[0-9a-f]{12}-[0-9]{1,19}$";
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:012x}-{}", self.run, self.n)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = |t: &str, hex: bool| t.bytes().all(|b| b.is_ascii_digit() || (hex && (b'a'..=b'f').contains(&b)));
+        let parts = text
+            .split_once('-')
+            .filter(|(run, n)| run.len() == 12 && digits(run, true) && (1..=19).contains(&n.len()) && digits(n, false));
+        let read =
+            |(run, n): (&str, &str)| Some(EventId { run: u64::from_str_radix(run, 16).ok()?, n: n.parse().ok()? });
+        parts.and_then(read).ok_or_else(|| "it is not the id of an event".to_owned())
+    }
+}
+
 /// One event for watchers: a name and JSON.
 #[derive(Clone, Debug)]
 pub struct Notice {
-    /// Its number, for resuming.
-    pub id: u64,
+    /// Its id, for resuming.
+    pub id: EventId,
     /// Its name.
     pub name: String,
     /// Its content.
@@ -93,8 +131,26 @@ pub trait Service: Send + Sync + 'static {
     fn refused(&self, _: &Attempt<'_>) {}
     /// Carries out a call.
     fn call<'a>(&'a self, call: Call) -> Later<'a, Result<Reply, Problem>>;
-    /// The number of the newest event: where those begin who resume nothing.
-    fn latest_event(&self) -> u64;
-    /// The next event after `last`, waiting for it. None when the node stops.
-    fn next_event<'a>(&'a self, last: u64, role: Role) -> Later<'a, Option<Notice>>;
+    /// The newest event: where those begin who resume nothing.
+    fn latest_event(&self) -> EventId;
+    /// The next event after `last`, waiting for it. A watcher that may have missed something is told so with an event
+    /// called `gap`. None when the node stops.
+    fn next_event<'a>(&'a self, last: EventId, role: Role) -> Later<'a, Option<Notice>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_an_event_survives_its_text_and_nothing_else_is_one() {
+        let id = EventId { run: 0xab12, n: 7 };
+        assert_eq!(id.to_string(), "00000000ab12-7");
+        assert_eq!(id.to_string().parse(), Ok(id));
+        let most = EventId { run: (1 << 48) - 1, n: 9_999_999_999_999_999_999 };
+        assert_eq!(most.to_string().parse(), Ok(most));
+        for bad in ["", "7", "-", "00000000ab12-", "00000000AB12-7", "00000000ab12-+7", "0ab12-7", "00000000ab12-7-7"] {
+            assert!(bad.parse::<EventId>().is_err(), "{bad}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use lapwing_record::directory::{Contact, Profile};
 use lapwing_record::form::Form;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 pub type Time = String;
 
 /// A page of a list.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
@@ -20,7 +21,7 @@ pub struct Page<T> {
 }
 
 /// A row of the audit trail.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditRow {
     /// From 1, without gaps.
     pub n: u64,
@@ -45,7 +46,7 @@ pub struct AuditRow {
 }
 
 /// An erased case.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErasedCase {
     /// The case.
     pub thread: String,
@@ -54,22 +55,24 @@ pub struct ErasedCase {
 }
 
 /// Begins or ends a legal hold.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct HoldRequest {
     /// Whether it stands from now on.
     pub stands: bool,
 }
 
 /// How the node is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Journal position.
     pub as_of: u64,
     /// The program's version.
     pub version: String,
     /// Now, on this machine.
+    #[schemars(extend("format" = "date-time"))]
     pub time: Time,
     /// Start of the process.
+    #[schemars(extend("format" = "date-time"))]
     pub started: Time,
     /// The federation's name.
     pub network: String,
@@ -114,7 +117,7 @@ pub struct Status {
 }
 
 /// Something to do.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Todo {
     /// A stable code.
     pub code: String,
@@ -125,7 +128,7 @@ pub struct Todo {
 }
 
 /// How a participant is named.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Name {
     /// The id.
     pub pid: String,
@@ -140,7 +143,7 @@ pub struct Name {
 }
 
 /// The caller.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WhoAmI {
     /// The token's name.
     pub name: String,
@@ -151,18 +154,19 @@ pub struct WhoAmI {
 }
 
 /// A token without its secret.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Token {
     /// Its name.
     pub name: String,
     /// Its role.
     pub role: String,
     /// When it was made.
+    #[schemars(extend("format" = "date-time"))]
     pub made: Time,
 }
 
 /// Asks for a token.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenNew {
     /// `[a-z0-9-]{2,32}`.
@@ -172,7 +176,7 @@ pub struct TokenNew {
 }
 
 /// A new token.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TokenMade {
     /// Its name.
     pub name: String,
@@ -183,7 +187,7 @@ pub struct TokenMade {
 }
 
 /// A node, known or connected.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Peer {
     /// libp2p peer id.
     pub peer_id: String,
@@ -196,13 +200,14 @@ pub struct Peer {
     /// Where it is reached.
     pub addrs: Vec<String>,
     /// When its heads were last found equal to ours.
+    #[schemars(extend("format" = "date-time"))]
     pub level_at: Option<Time>,
     /// Why the last attempt failed.
     pub trouble: Option<String>,
 }
 
 /// A participant in a list.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Member {
     /// Who.
     #[serde(flatten)]
@@ -222,7 +227,7 @@ pub struct Member {
 }
 
 /// One participant.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MemberDetail {
     /// As in the list.
     #[serde(flatten)]
@@ -248,7 +253,7 @@ pub struct MemberDetail {
 }
 
 /// An objection with its reason.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectionView {
     /// Who objects.
     pub by: Name,
@@ -261,7 +266,7 @@ pub struct ObjectionView {
 }
 
 /// A point of contact in a list.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ContactRow {
     /// Whose.
     pub of: Name,
@@ -276,11 +281,12 @@ pub struct ContactRow {
     /// The entry that it stands in.
     pub entry: String,
     /// When it was published.
+    #[schemars(extend("format" = "date-time"))]
     pub published: Time,
 }
 
 /// Publishes a point of contact: the record's fields, and who may read it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ContactIn {
     /// The record.
     #[serde(flatten)]
@@ -291,14 +297,14 @@ pub struct ContactIn {
 }
 
 /// An own entry that was written.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Written {
     /// The entry.
     pub entry: String,
 }
 
 /// An application in the inbox.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ApplicationRow {
     /// Who.
     #[serde(flatten)]
@@ -310,13 +316,14 @@ pub struct ApplicationRow {
     /// What it says about itself.
     pub statement: String,
     /// When it came.
+    #[schemars(extend("format" = "date-time"))]
     pub at: Time,
     /// Participants with a name that could be taken for this one.
     pub confusable_with: Vec<String>,
 }
 
 /// The state of this node's own application.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ApplicationState {
     /// `founder`, `not_applied`, `submitted`, `candidate`, `objected`, `suspended`, `participant`, `left`.
     pub state: String,
@@ -327,7 +334,7 @@ pub struct ApplicationState {
 }
 
 /// Asks officers for something.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "act", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Propose {
     /// Consent to a participant or motion.
@@ -367,7 +374,7 @@ pub enum Propose {
 }
 
 /// A proposal.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ProposalView {
     /// The digest of what officers sign.
     pub id: String,
@@ -398,7 +405,7 @@ pub struct ProposalView {
 }
 
 /// An officer's signature.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalIn {
     /// The officer's key id.
@@ -408,7 +415,7 @@ pub struct ApprovalIn {
 }
 
 /// What became of an approval.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalOut {
     /// Officers that have approved.
     pub have: usize,
@@ -419,7 +426,7 @@ pub struct ApprovalOut {
 }
 
 /// An amendment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MotionView {
     /// Its id.
     pub id: String,
@@ -428,6 +435,7 @@ pub struct MotionView {
     /// Why.
     pub statement: String,
     /// When it expires.
+    #[schemars(extend("format" = "date-time"))]
     pub expires: Time,
     /// `open`, `adopted`, `overtaken`, `expired`, `objected`.
     pub state: String,
@@ -440,7 +448,7 @@ pub struct MotionView {
 }
 
 /// How well an objection is known.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectionState {
     /// The entry.
     pub entry: String,
@@ -455,7 +463,7 @@ pub struct ObjectionState {
 }
 
 /// The charter and the Params in force.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CharterView {
     /// The federation's name.
     pub name: String,
@@ -464,6 +472,7 @@ pub struct CharterView {
     /// Twelve words.
     pub words: String,
     /// When it was founded.
+    #[schemars(extend("format" = "date-time"))]
     pub created: Time,
     /// Hash of the text endorsed.
     pub plan_text_hash: String,
@@ -476,7 +485,7 @@ pub struct CharterView {
 }
 
 /// An entry of a log, for people.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LogRow {
     /// `id`, `pub` or `agy`.
     pub log: String,
@@ -487,6 +496,7 @@ pub struct LogRow {
     /// The entry.
     pub id: String,
     /// The author's clock.
+    #[schemars(extend("format" = "date-time"))]
     pub clock: Time,
     /// The type's token.
     pub kind: String,
@@ -498,7 +508,7 @@ pub struct LogRow {
 }
 
 /// This participant's identity, as root-key tools need it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct IdentityView {
     /// Who.
     #[serde(flatten)]
@@ -528,18 +538,19 @@ pub struct IdentityView {
 }
 
 /// An officer's key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct OfficerView {
     /// Key id.
     pub kid: String,
     /// Public key, hex.
     pub key: String,
     /// Until when it is meant to be used.
+    #[schemars(extend("format" = "date-time"))]
     pub not_after: Time,
 }
 
 /// The end of a log.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LogHead {
     /// `id`, `pub` or `agy`.
     pub log: String,
@@ -550,7 +561,7 @@ pub struct LogHead {
 }
 
 /// Bytes of an entry.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EntryIn {
     /// The entry, hex.
@@ -558,7 +569,7 @@ pub struct EntryIn {
 }
 
 /// A notice to people.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct NoticeView {
     /// Its id.
     pub id: String,
@@ -567,10 +578,13 @@ pub struct NoticeView {
     /// In words.
     pub words: String,
     /// When it arose.
+    #[schemars(extend("format" = "date-time"))]
     pub at: Time,
     /// Until when people may act.
+    #[schemars(extend("format" = "date-time"))]
     pub until: Option<Time>,
     /// When people were told.
+    #[schemars(extend("format" = "date-time"))]
     pub told_at: Option<Time>,
     /// By what.
     pub told_by: Option<String>,
@@ -581,7 +595,7 @@ pub struct NoticeView {
 }
 
 /// What a check of a pro forma found.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Checked {
     /// Whether it can be submitted.
     pub ok: bool,
@@ -592,7 +606,7 @@ pub struct Checked {
 }
 
 /// Harm to victims (Plan A.5).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct HarmView {
     /// With unknown factors at their lowest.
     pub low: u64,
@@ -605,14 +619,14 @@ pub struct HarmView {
 }
 
 /// Opens a draft.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Draft {
     /// The thread.
     pub thread: String,
 }
 
 /// An item of evidence in a draft or case.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct EvidenceView {
     /// Its name in the manifest.
     pub name: String,
@@ -639,7 +653,7 @@ pub struct EvidenceView {
 }
 
 /// Submits a referral.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Submit {
     /// NAME of the target.
@@ -652,7 +666,7 @@ pub struct Submit {
 }
 
 /// A statement that is durable here.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Said {
     /// The case.
     pub thread: String,
@@ -661,7 +675,7 @@ pub struct Said {
 }
 
 /// Says something in a case.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Saying {
     /// The target's person has it.
@@ -705,7 +719,7 @@ pub enum Saying {
 }
 
 /// What an officer approves for a statement.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Prepared {
     /// This participant.
     pub pid: String,
@@ -730,7 +744,7 @@ pub struct Prepared {
 }
 
 /// A referral in a list.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ReferralRow {
     /// When its content was erased here.
     pub erased: Option<Time>,
@@ -751,28 +765,31 @@ pub struct ReferralRow {
     /// Harm; null where the content cannot be read.
     pub harm: Option<HarmView>,
     /// When it was submitted, by the requester's clock.
+    #[schemars(extend("format" = "date-time"))]
     pub submitted: Time,
     /// The last change here.
+    #[schemars(extend("format" = "date-time"))]
     pub changed: Time,
     /// Statements that wait for delivery, and why.
     pub stuck: Option<Stuck>,
 }
 
 /// Why something waits.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Stuck {
     /// Statements without a receipt.
     pub waiting: usize,
     /// Why the oldest waits.
     pub why: String,
     /// When it is tried next; null when given up.
+    #[schemars(extend("format" = "date-time"))]
     pub next: Option<Time>,
     /// Whether it was given up.
     pub failed: bool,
 }
 
 /// One statement of a case.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StatementView {
     /// The statement.
     pub id: String,
@@ -783,8 +800,10 @@ pub struct StatementView {
     /// What it is.
     pub kind: String,
     /// The sender's clock.
+    #[schemars(extend("format" = "date-time"))]
     pub said: Time,
     /// When it became durable here.
+    #[schemars(extend("format" = "date-time"))]
     pub at: Time,
     /// Ours: `queued`, `stored` or `failed`; theirs: `received`.
     pub delivery: String,
@@ -793,15 +812,17 @@ pub struct StatementView {
     /// Why it waits.
     pub why: Option<String>,
     /// When it is tried next.
+    #[schemars(extend("format" = "date-time"))]
     pub next: Option<Time>,
     /// When the other node made it durable, by its clock.
+    #[schemars(extend("format" = "date-time"))]
     pub stored: Option<Time>,
     /// The content, by kind; null where it cannot be read.
     pub body: serde_json::Value,
 }
 
 /// One referral.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ReferralDetail {
     /// As in the list.
     #[serde(flatten)]
@@ -819,14 +840,14 @@ pub struct ReferralDetail {
 }
 
 /// Done.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Done {
     /// True.
     pub ok: bool,
 }
 
 /// Why a participant stands where it stands.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Explained {
     /// Of whom.
     pub of: Name,
@@ -847,7 +868,7 @@ pub struct Explained {
 }
 
 /// One elector and what it says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ElectorView {
     /// Who.
     #[serde(flatten)]
@@ -873,7 +894,7 @@ pub struct ElectorView {
 }
 
 /// Asks for a check of a pro forma.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
     /// NAME of the target, if it is chosen already.
@@ -884,7 +905,7 @@ pub struct Check {
 }
 
 /// What a participant has already received from this node (protocol §4.7): a report, not an erasure.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Exposure {
     /// Who.
     pub of: Name,
@@ -899,7 +920,7 @@ pub struct Exposure {
 }
 
 /// One case that a participant knows from this node.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Exposed {
     /// The case.
     pub thread: String,
@@ -914,5 +935,6 @@ pub struct Exposed {
     /// Whether it has keys of evidence.
     pub keys_granted: bool,
     /// The last change here.
+    #[schemars(extend("format" = "date-time"))]
     pub changed: Time,
 }

@@ -7,27 +7,28 @@ use axum::http::header::{
 };
 use axum::http::{HeaderName, Response, StatusCode};
 use futures::stream;
+use lapwing_api::openapi;
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::Reply;
 use std::io::{self, Read};
 
 /// Names a request in answers and logs.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static(openapi::REQUEST_ID);
 /// Bytes of a piece of a download.
 const PIECE_BYTES: u64 = 256 * 1024;
 
-/// A problem as `application/problem+json` (RFC 9457).
+/// A problem as `application/problem+json` (RFC 9457). Its body is written by [`finish`], which knows the request's id.
 pub(crate) fn problem(problem: &Problem) -> Response<Body> {
-    let body = serde_json::to_vec(problem).expect("a problem is plain JSON");
-    let mut response = json(problem.status, body);
+    let mut response = json(problem.status, Vec::new());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if problem.code == Code::Unauthenticated {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"lapwing\""));
     }
+    response.extensions_mut().insert(problem.clone());
     response
 }
 
-fn json(status: u16, body: Vec<u8>) -> Response<Body> {
+pub(crate) fn json(status: u16, body: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -54,7 +55,9 @@ pub(crate) fn reply(reply: Reply) -> Response<Body> {
 /// Streams `content` piece by piece; no thread is held while the client reads slowly. A reader that fails, or ends
 /// early, cuts the connection: the client sees fewer bytes than were announced.
 fn pieces(content: Box<dyn Read + Send>, len: u64) -> Body {
-    Body::from_stream(stream::try_unfold((content, len), |(mut content, left)| async move {
+    // sent after the request's own work is done; what goes wrong then still names it
+    let span = tracing::Span::current();
+    Body::from_stream(stream::try_unfold((content, len, span), |(mut content, left, span)| async move {
         if left == 0 {
             return Ok(None);
         }
@@ -63,13 +66,13 @@ fn pieces(content: Box<dyn Read + Send>, len: u64) -> Body {
             content.by_ref().take(left.min(PIECE_BYTES)).read_to_end(&mut piece).map(|_| (piece, content))
         });
         let (piece, content) = read.await.map_err(io::Error::other)?.inspect_err(|error| {
-            tracing::error!(%error, "a download was cut short");
+            span.in_scope(|| tracing::error!(%error, "a download was cut short"));
         })?;
         if piece.is_empty() {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
         }
         let left = left - piece.len() as u64;
-        Ok(Some((Bytes::from(piece), (content, left))))
+        Ok(Some((Bytes::from(piece), (content, left, span))))
     }))
 }
 
@@ -81,13 +84,17 @@ fn file_name(name: &str) -> String {
     if name.is_empty() { "download".into() } else { name.into() }
 }
 
-/// The headers that every answer carries.
-pub(crate) fn harden(response: &mut Response<Body>, request_id: &str) {
+/// What every answer carries: the request's id, and headers that keep a browser from doing anything with it.
+pub(crate) fn finish(response: &mut Response<Body>, request_id: &str) {
+    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
+        problem.request_id = Some(request_id.into());
+        *response.body_mut() = Body::from(serde_json::to_vec(&problem).expect("a problem is plain JSON"));
+    }
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
-    headers.insert(REQUEST_ID, HeaderValue::from_str(request_id).expect("hexadecimal digits"));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'"));
+    headers.insert(REQUEST_ID, HeaderValue::from_str(request_id).expect("a request's id is plain ASCII"));
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Response};
 use futures::stream;
 use lapwing_api::ops::Role;
 use lapwing_api::problem::{Code, Problem};
-use lapwing_api::service::{Call, Notice};
+use lapwing_api::service::{Call, EventId, Notice};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ pub(crate) fn stream(face: Arc<Face>, headers: &HeaderMap, call: &Call) -> Resul
     let resumed = headers.get("last-event-id").map(|v| v.to_str().unwrap_or_default());
     let after = match resumed.or(call.params.get("after").map(String::as_str)) {
         Some(text) => text.parse().map_err(|_| {
-            Problem::new(Code::Malformed, "`after` (or `Last-Event-ID`) must be the number of an event")
+            Problem::new(Code::Malformed, "`after` (or `Last-Event-ID`) is not the id of an event")
+                .hint("Give the `id` of the last event that was seen as it came, or none to begin now.")
         })?,
         None => face.service.latest_event(),
     };
@@ -26,9 +27,9 @@ pub(crate) fn stream(face: Arc<Face>, headers: &HeaderMap, call: &Call) -> Resul
     Ok(response)
 }
 
-fn body(face: Arc<Face>, after: u64, role: Role) -> Body {
-    // said at once, so that a watcher knows from when on it misses nothing
-    let begin = (face, after, Some(Bytes::from_static(b": connected\n\n")));
+fn body(face: Arc<Face>, after: EventId, role: Role) -> Body {
+    // said at once, so that a watcher knows from when on it misses nothing, and can resume before anything happened
+    let begin = (face, after, Some(Bytes::from(format!(": connected\nid: {after}\n\n"))));
     Body::from_stream(stream::unfold(begin, move |(face, last, greeting)| async move {
         if let Some(greeting) = greeting {
             return Some((Ok::<_, Infallible>(greeting), (face, last, None)));

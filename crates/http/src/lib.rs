@@ -14,6 +14,8 @@
 mod answer;
 mod events;
 mod guard;
+mod list;
+mod reference;
 mod request;
 mod routes;
 mod server;

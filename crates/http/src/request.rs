@@ -49,6 +49,20 @@ pub(crate) fn query(text: &str, row: &Row, params: &mut BTreeMap<String, String>
     Ok(())
 }
 
+/// The key of one pair of a query.
+pub(crate) fn key(pair: &str) -> Option<String> {
+    decode(pair.split_once('=').map_or(pair, |(key, _)| key))
+}
+
+/// The caller's own name for a request, where it is one that may stand in a log line: 1 to 64 characters of
+/// `[A-Za-z0-9._-]`.
+pub(crate) fn own_id(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(crate::answer::REQUEST_ID).iter();
+    let id = values.next()?.to_str().ok()?;
+    let plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    (values.next().is_none() && plain && (1..=64).contains(&id.len())).then_some(id)
+}
+
 /// A word from outside, in an answer.
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(64).collect()
@@ -202,6 +216,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use lapwing_api::ops::Op;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        for full in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            assert_eq!(disk(full.into()).code, Code::DiskFull);
+        }
+        assert_eq!(disk(io::ErrorKind::PermissionDenied.into()).code, Code::Internal);
+    }
 
     #[test]
     fn a_query_is_read_strictly() {

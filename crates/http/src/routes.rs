@@ -1,6 +1,6 @@
 //! Routes, one per row of the table of operations, and the road that every request takes.
 
-use crate::{Face, answer, events, request};
+use crate::{Face, answer, events, list, reference, request};
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{RawPathParams, Request, State};
@@ -11,7 +11,7 @@ use axum::routing::{MethodFilter, on};
 use futures::FutureExt;
 use lapwing_api::ops::{Access, Body as Carries, Method, OPS, Row};
 use lapwing_api::problem::{Code, Problem};
-use lapwing_api::service::{Attempt, Call, Caller};
+use lapwing_api::service::{Attempt, Call, Caller, Reply};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -56,9 +56,9 @@ pub(crate) fn router(face: Arc<Face>) -> Router {
 
 /// Around every request: its id, the guard of the port, and what a panic becomes.
 async fn around(State(face): State<Arc<Face>>, mut request: Request, next: Next) -> Response<Body> {
-    let id = request_id();
+    let id = request::own_id(request.headers()).map_or_else(request_id, str::to_owned);
     request.extensions_mut().insert(RequestId(id.clone()));
-    let span = tracing::debug_span!("http", request_id = %id, method = %request.method());
+    let span = tracing::info_span!("http", request_id = %id, method = %request.method());
     let answered = async {
         if let Err(problem) = face.guard.check(request.uri(), request.headers()) {
             let path = request.uri().path();
@@ -69,7 +69,7 @@ async fn around(State(face): State<Arc<Face>>, mut request: Request, next: Next)
         answered.unwrap_or_else(|_| answer::problem(&internal()))
     };
     let mut response = answered.instrument(span.clone()).await;
-    answer::harden(&mut response, &id);
+    answer::finish(&mut response, &id);
     span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
     response
 }
@@ -78,7 +78,7 @@ async fn around(State(face): State<Arc<Face>>, mut request: Request, next: Next)
 #[derive(Clone)]
 struct RequestId(String);
 
-fn request_id() -> String {
+pub(crate) fn request_id() -> String {
     let mut random = [0; 8];
     // a name for log lines only: without randomness requests share one
     let _ = getrandom::fill(&mut random);
@@ -117,15 +117,23 @@ async fn handle(
             face.service.before_upload(&call)?;
             let upload = request::upload(&face, &parts.headers, body).await?;
             call.upload = Some(upload.path().to_owned());
-            perform(face, call, Some(upload)).await
+            perform(face, call, Some(upload)).await.map(answer::reply)
         }
-        (Carries::Download, _) | (_, Method::Get) => timed(&face, row, perform(face.clone(), call, None)).await,
+        (Carries::Reference, _) => Ok(reference::answer(row.op)),
+        (Carries::List, _) => {
+            let wanted = list::Wanted::of(&parts.headers, &parts.uri);
+            let page = timed(&face, row, perform(face.clone(), call, None)).await?;
+            Ok(wanted.answer(page))
+        }
+        (Carries::Download, _) | (_, Method::Get) => {
+            timed(&face, row, perform(face.clone(), call, None)).await.map(answer::reply)
+        }
         (Carries::Json, _) => {
             let whole = async {
                 call.body = request::json(&face, &parts.headers, body).await?;
                 perform(face.clone(), call, None).await
             };
-            timed(&face, row, whole).await
+            timed(&face, row, whole).await.map(answer::reply)
         }
     }
 }
@@ -153,11 +161,7 @@ fn allow(row: &Row, caller: Option<&Caller>) -> Result<(), Problem> {
     }
 }
 
-async fn timed(
-    face: &Face,
-    row: &Row,
-    work: impl Future<Output = Result<Response<Body>, Problem>>,
-) -> Result<Response<Body>, Problem> {
+async fn timed(face: &Face, row: &Row, work: impl Future<Output = Result<Reply, Problem>>) -> Result<Reply, Problem> {
     tokio::time::timeout(face.limits.request_time, work).await.unwrap_or_else(|_| {
         tracing::warn!(op = row.name, "a request took too long");
         Err(Problem::new(Code::Timeout, "the request took too long; what was asked may still be done"))
@@ -166,7 +170,7 @@ async fn timed(
 
 /// Carries out a call in a task of its own: a client that goes away does not leave it half done, and a panic in it
 /// becomes an answer.
-async fn perform(face: Arc<Face>, call: Call, upload: Option<request::Upload>) -> Result<Response<Body>, Problem> {
+async fn perform(face: Arc<Face>, call: Call, upload: Option<request::Upload>) -> Result<Reply, Problem> {
     let task = tokio::spawn(
         async move {
             let reply = face.service.call(call).await;
@@ -176,7 +180,7 @@ async fn perform(face: Arc<Face>, call: Call, upload: Option<request::Upload>) -
         .in_current_span(),
     );
     match task.await {
-        Ok(reply) => reply.map(answer::reply),
+        Ok(reply) => reply,
         Err(_) => Err(internal()),
     }
 }

@@ -90,12 +90,14 @@ async fn converse(
 }
 
 async fn turn_away(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
-    let problem =
+    let id = routes::request_id();
+    let mut problem =
         Problem::new(Code::TooManyRequests, "all places for connections are taken").hint("Try again shortly.");
+    problem.request_id = Some(id.as_str().into());
     let body = serde_json::to_string(&problem).expect("a problem is plain JSON");
     let text = format!(
         "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
-         retry-after: 1\r\ncache-control: no-store\r\nconnection: close\r\n\r\n{body}",
+         retry-after: 1\r\nx-request-id: {id}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
     let tell = async {

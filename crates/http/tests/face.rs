@@ -4,7 +4,7 @@
 
 use lapwing_api::ops::{Access, Body, Method, OPS, Op, Role};
 use lapwing_api::problem::{Code, Problem};
-use lapwing_api::service::{Call, Caller, Later, Notice, Reply, Service};
+use lapwing_api::service::{Call, Caller, EventId, Later, Notice, Reply, Service};
 use lapwing_http::{Limits, serve};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -50,19 +50,29 @@ impl Service for Fake {
                     len: if asked("short") { 2_000_000 } else { 1_000_000 },
                     content: Box::new(std::io::repeat(7).take(1_000_000)),
                 }),
+                Body::List if asked("pages") => {
+                    let from: u64 = params.iter().find(|(k, _)| k == "cursor").map_or(0, |(_, c)| c.parse().unwrap());
+                    let items: Vec<u64> = (from..7.min(from + 3)).collect();
+                    let next = (from + 3 < 7).then(|| (from + 3).to_string());
+                    Ok(Reply::Json(200, serde_json::json!({ "items": items, "next": next, "as_of": 9 })))
+                }
                 _ => Ok(Reply::Json(200, serde_json::json!({ "op": call.op.row().name }))),
             }
         })
     }
-    fn latest_event(&self) -> u64 {
-        2
+    fn latest_event(&self) -> EventId {
+        EventId { run: 0xa, n: 2 }
     }
-    fn next_event<'a>(&'a self, last: u64, role: Role) -> Later<'a, Option<Notice>> {
+    fn next_event<'a>(&'a self, last: EventId, role: Role) -> Later<'a, Option<Notice>> {
         Box::pin(async move {
-            if last >= 4 {
+            if last.n >= 4 {
                 std::future::pending::<()>().await;
             }
-            Some(Notice { id: last + 1, name: "standing".into(), data: serde_json::json!({ "role": role }) })
+            Some(Notice {
+                id: EventId { n: last.n + 1, ..last },
+                name: "standing".into(),
+                data: serde_json::json!({ "role": role }),
+            })
         })
     }
 }
@@ -181,7 +191,7 @@ fn fill(path: &str) -> String {
 #[test]
 fn every_row_is_reached_by_its_method_by_those_roles_that_may_and_by_no_other() {
     let node = run(quick());
-    for row in OPS.iter().filter(|r| r.body != Body::Events) {
+    for row in OPS.iter().filter(|r| !matches!(r.body, Body::Events | Body::Reference)) {
         let method = match row.method {
             Method::Get => "GET",
             Method::Post => "POST",
@@ -265,13 +275,76 @@ fn every_answer_keeps_browsers_from_using_it() {
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(answer.header("content-security-policy"), Some("default-src 'none'"));
-        assert_eq!(answer.header("x-request-id").unwrap().len(), 16);
+        let id = answer.header("x-request-id").unwrap();
+        assert_eq!(id.len(), 16);
+        if answer.status >= 400 {
+            assert_eq!(answer.problem().request_id.as_deref(), Some(id));
+        }
         assert!(answer.header("access-control-allow-origin").is_none());
     }
     let answer = node.ask("GET", "/api/v1/status", &[], b"");
     assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"));
     let head = node.ask("HEAD", "/api/v1/status", &[ADMIN], b"");
     assert_eq!(head.status, 405);
+}
+
+#[test]
+fn a_request_keeps_the_name_that_its_caller_gave_it_where_that_may_stand_in_a_log() {
+    let node = run(quick());
+    let named = |ids: &[&str]| {
+        let headers: Vec<_> = ids.iter().map(|id| ("x-request-id", *id)).collect();
+        let answer = node.ask("GET", "/api/v1/nothing", &headers, b"");
+        let id = answer.header("x-request-id").unwrap().to_owned();
+        assert_eq!(answer.problem().request_id.as_deref(), Some(&*id));
+        id
+    };
+    for good in ["a", "case-7.retry_2", &"x".repeat(64)] {
+        assert_eq!(named(&[good]), good);
+    }
+    for bad in [&[""][..], &["a b"], &["a\"b"], &[&"x".repeat(65)], &["ü"], &["a", "b"]] {
+        let id = named(bad);
+        assert!(id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{bad:?} became {id}");
+    }
+}
+
+#[test]
+fn the_description_is_served_as_a_document_and_as_a_page_that_may_do_nothing() {
+    let node = run(quick());
+    let answer = node.ask("GET", "/api/v1/openapi.json", &[], b"");
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    assert_eq!(String::from_utf8(answer.body).unwrap(), lapwing_api::openapi::text());
+    let page = node.ask("GET", "/api/v1/docs", &[], b"");
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
+    assert!(String::from_utf8(page.body).unwrap().contains("/referrals/{thread}/submit"));
+    for path in ["/api/v1/openapi.json", "/api/v1/docs"] {
+        assert_eq!(node.code("GET", path, &[("host", "evil.example")], b""), Code::BadHost);
+        assert_eq!(node.code("GET", path, &[("origin", "http://evil.example")], b""), Code::BadHost);
+        assert_eq!(node.code("POST", path, &[JSON], b"{}"), Code::BadMethod);
+    }
+    assert!(node.fake.seen.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_list_comes_as_json_or_as_one_item_a_line_with_the_way_on_in_headers() {
+    let node = run(quick());
+    let path = "/api/v1/members?class=pages&limit=3";
+    let plain = node.ask("GET", path, &[OFFICER], b"");
+    assert_eq!(plain.header("content-type"), Some("application/json"));
+    let lines = node.ask("GET", path, &[OFFICER, ("accept", "application/x-ndjson")], b"");
+    assert_eq!((lines.status, lines.header("content-type")), (200, Some("application/x-ndjson")));
+    assert_eq!(lines.body, b"0\n1\n2\n");
+    for answer in [plain, lines] {
+        assert_eq!(answer.header("link"), Some("</api/v1/members?class=pages&limit=3&cursor=3>; rel=\"next\""));
+        assert_eq!((answer.header("lapwing-next"), answer.header("lapwing-as-of")), (Some("3"), Some("9")));
+    }
+    let last = node.ask("GET", &format!("{path}&cursor=6"), &[OFFICER, ("accept", "application/x-ndjson")], b"");
+    assert_eq!(last.body, b"6\n");
+    assert!(last.header("link").is_none() && last.header("lapwing-next").is_none());
+    let refused = node.ask("GET", path, &[("accept", "application/x-ndjson")], b"");
+    assert_eq!(refused.problem().code, Code::Unauthenticated, "a problem is JSON whatever is asked for");
 }
 
 #[test]
@@ -350,14 +423,15 @@ fn events_are_numbered_resumed_and_kept_alive() {
         }
         all
     };
-    let all = read(&[], "", "id: 4");
+    let all = read(&[], "", "-4\nevent");
     assert!(all.contains("content-type: text/event-stream") && all.contains(": connected"));
-    assert!(all.contains("id: 3\nevent: standing\ndata: {\"role\":\"officer\"}\n\n"), "{all}");
-    assert!(!all.contains("id: 2\n"), "without a number it begins now");
-    assert!(read(&[], "?after=0", "id: 4").contains("id: 1\n"));
-    let resumed = read(&[("last-event-id", "1")], "?after=3", "id: 4");
-    assert!(resumed.contains("id: 2\n") && !resumed.contains("id: 1\n"), "the header wins: {resumed}");
-    assert!(read(&[], "?after=4", ": alive").contains(": alive\n\n"));
+    assert!(all.contains("id: 00000000000a-3\nevent: standing\ndata: {\"role\":\"officer\"}\n\n"), "{all}");
+    assert!(all.contains(": connected\nid: 00000000000a-2\n\n"), "one can resume before anything happened: {all}");
+    assert!(!all.contains("-2\nevent"), "without an id it begins now");
+    assert!(read(&[], "?after=00000000000a-0", "-4\nevent").contains("-1\nevent"));
+    let resumed = read(&[("last-event-id", "00000000000a-1")], "?after=00000000000a-3", "-4\nevent");
+    assert!(resumed.contains("-2\nevent") && !resumed.contains("-1\nevent"), "the header wins: {resumed}");
+    assert!(read(&[], "?after=00000000000a-4", ": alive").contains(": alive\n\n"));
 }
 
 #[test]
@@ -392,8 +466,10 @@ fn too_many_connections_are_told_so_and_places_come_free_again() {
 fn it_stops_though_a_watcher_stays() {
     let mut node = run(quick());
     let mut stream = node.connect();
-    let head =
-        format!("GET /api/v1/events?after=4 HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer admin\r\n\r\n", node.address);
+    let head = format!(
+        "GET /api/v1/events?after=00000000000a-4 HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer admin\r\n\r\n",
+        node.address
+    );
     stream.write_all(head.as_bytes()).unwrap();
     stream.read_exact(&mut [0; 20]).unwrap();
     drop(node.stop.take());
@@ -413,6 +489,15 @@ fn the_client_of_the_contract_understands_the_face() {
     assert_eq!(params, [("log".to_owned(), "1 2".to_owned()), ("name".to_owned(), "ü b/c".to_owned())]);
     let refused = client.call::<serde_json::Value>(Op::Shutdown, &[], &[], &()).unwrap_err();
     assert_eq!(refused.code, Code::Forbidden);
+    assert!(refused.request_id.is_some());
+    let pages = client.pages::<u64>(Op::Members, &[], &[("class", "pages".into())]);
+    let pages: Vec<_> = pages.collect::<Result<_, _>>().unwrap();
+    let items: Vec<Vec<u64>> = pages.iter().map(|p| p.items.clone()).collect();
+    assert_eq!(items, [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
+    assert!(pages.iter().all(|p| p.as_of == 9) && pages[2].next.is_none());
+    let mut slow = client.pages::<u64>(Op::Members, &[], &[("class", "slow".into())]);
+    assert_eq!(slow.next().unwrap().unwrap_err().code, Code::Timeout);
+    assert!(slow.next().is_none(), "a list that failed is over");
     let sent: serde_json::Value = client.upload(Op::EvidencePut, &["t"], &[], &b"bytes"[..], 5).unwrap();
     assert_eq!(sent, serde_json::json!({ "op": "EvidencePut" }));
     assert_eq!(node.fake.uploaded.lock().unwrap()[0], b"bytes");

@@ -54,6 +54,19 @@ pub(crate) fn current() -> Option<Box<Attempt>> {
     .ok()
 }
 
+/// Writes the row of the call at work now, durably: for what cannot be noted afterwards.
+pub(crate) async fn note_now(office: &Office) -> Result<(), Problem> {
+    match current() {
+        Some(attempt) => write(office, attempt).await,
+        None => Ok(()),
+    }
+}
+
+async fn write(office: &Office, attempt: Box<Attempt>) -> Result<(), Problem> {
+    let written = office.ask(move |reply| Input::Audit { attempt, reply: Some(reply) }).await?;
+    written.map(drop).map_err(crate::office::problem)
+}
+
 /// Carries out a call and notes it.
 pub(crate) async fn noted(
     office: &Office,
@@ -75,8 +88,7 @@ pub(crate) async fn noted(
     let act = Arc::new(Act { attempt, taken: AtomicBool::new(false) });
     let answer = ACT.scope(act.clone(), work(call)).await?;
     if !act.taken.load(Ordering::Relaxed) {
-        let attempt = Box::new(act.attempt.clone());
-        office.ask(move |reply| Input::Audit { attempt, reply: Some(reply) }).await?.map_err(crate::office::problem)?;
+        write(office, Box::new(act.attempt.clone())).await?;
     }
     Ok(answer)
 }

@@ -5,6 +5,7 @@ use crate::book::Book;
 use crate::config::Settings;
 use crate::vault::Vault;
 use lapwing_api::problem::{Code, Problem};
+use lapwing_api::service::EventId;
 use lapwing_engine::engine::{Engine, HeadCheck};
 use lapwing_engine::state::State;
 use lapwing_engine::step::{Answer, Command, Event, Input, Refused, ReplyTo};
@@ -114,6 +115,8 @@ impl Counters {
 
 /// Recent events with their numbers, kept for those who resume.
 pub struct Events {
+    /// Drawn at each start: numbers of another run name other events.
+    run: u64,
     recent: Mutex<(u64, std::collections::VecDeque<(u64, Event)>)>,
     latest: watch::Sender<u64>,
 }
@@ -123,7 +126,12 @@ const EVENTS_KEPT: usize = 4096;
 
 impl Default for Events {
     fn default() -> Self {
-        Events { recent: Mutex::default(), latest: watch::channel(0).0 }
+        let mut run = [0; 8];
+        // a name only: without randomness, the start's own time
+        if getrandom::fill(&mut run[2..]).is_err() {
+            run = (now_ms() & ((1 << 48) - 1)).to_be_bytes();
+        }
+        Events { run: u64::from_be_bytes(run), recent: Mutex::default(), latest: watch::channel(0).0 }
     }
 }
 
@@ -153,9 +161,9 @@ impl Events {
         }
     }
 
-    /// The number of the newest event.
-    pub fn latest(&self) -> u64 {
-        *self.latest.borrow()
+    /// The newest event.
+    pub fn latest(&self) -> EventId {
+        EventId { run: self.run, n: *self.latest.borrow() }
     }
 }
 

@@ -358,6 +358,30 @@ macro_rules! cbor_form {
     };
 }
 
+/// The JSON Schema of a list of codes: in whatever crate it is declared, this crate's feature `schema` decides.
+#[cfg(feature = "schema")]
+#[macro_export]
+macro_rules! codes_schema {
+    ($name:ident) => {
+        impl $crate::schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut $crate::schemars::SchemaGenerator) -> $crate::schemars::Schema {
+                let codes: Vec<&str> = Self::ALL.iter().map(|v| v.code()).collect();
+                $crate::schemars::json_schema!({ "type": "string", "enum": codes })
+            }
+        }
+    };
+}
+
+/// Nothing: schemas are not asked for.
+#[cfg(not(feature = "schema"))]
+#[macro_export]
+macro_rules! codes_schema {
+    ($name:ident) => {};
+}
+
 /// An enum of stable codes: a number on the wire, a token in JSON and on the command line.
 #[macro_export]
 macro_rules! codes {
@@ -405,6 +429,7 @@ macro_rules! codes {
                 code.parse().map_err(serde::de::Error::custom)
             }
         }
+        $crate::codes_schema!($name);
     };
 }
 

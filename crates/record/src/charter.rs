@@ -25,6 +25,7 @@ codes! {
 cbor_array! {
     /// The numbers that the Plan leaves open. All but `veto` change by amendment.
     #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct Params {
         /// W: milliseconds that a node waits for its people's objection after it noted a candidate.
         pub window_ms: u64,

@@ -95,6 +95,7 @@ codes! {
 cbor_array! {
     /// One thing that a participant is competent for: an area of law, a channel, and what it can do there.
     #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct Competence {
         /// The area of law.
         pub area: LawArea,
@@ -108,6 +109,7 @@ cbor_array! {
 cbor_array! {
     /// Hours of one or more weekdays, in the record's time zone.
     #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct Hours {
         /// Weekdays, 1 = Monday … 7 = Sunday (ISO 8601), ascending.
         pub days: Vec<u64>,
@@ -121,6 +123,7 @@ cbor_array! {
 cbor_array! {
     /// A participant, as it describes itself (Plan, "Participation").
     #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct Profile {
         /// Its name.
         pub display_name: String,
@@ -140,6 +143,7 @@ cbor_array! {
 cbor_array! {
     /// A way to reach a point of contact.
     #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct Way {
         /// `email`, `phone`, `fax`, `web`, `post` or another token.
         pub kind: String,
@@ -151,6 +155,7 @@ cbor_array! {
 cbor_array! {
     /// A point of contact (Plan A.1). A newer record in the same slot supersedes it.
     #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct Contact {
         /// The place that it holds: `[a-z0-9-]{2,32}`.
         pub slot: String,

@@ -37,3 +37,7 @@ pub mod statement;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 pub mod wire;
+
+#[cfg(feature = "schema")]
+#[doc(hidden)]
+pub use schemars;

@@ -437,6 +437,7 @@ codes! {
 cbor_array! {
     /// Body of `acknowledge`.
     #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct Acknowledge {
         /// The target's own reference.
         pub own_reference: String,
@@ -472,6 +473,7 @@ cbor_array! {
 cbor_array! {
     /// One decided item.
     #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct ItemDecision {
         /// The assistance item, from 0.
         pub item: u64,
@@ -489,6 +491,7 @@ cbor_array! {
 cbor_array! {
     /// Body of `decide`.
     #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct Decide {
         /// One or more items, ascending.
         pub items: Vec<ItemDecision>,

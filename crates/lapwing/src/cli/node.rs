@@ -4,6 +4,7 @@ use super::fail::wrong;
 use lapwing_api::client::Client;
 use lapwing_api::ops::{Access, Op};
 use lapwing_api::problem::{Code, Problem};
+use lapwing_api::types::Page;
 use lapwing_node::folder::{self, Folder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -92,24 +93,17 @@ impl Node {
 
     /// A whole list, page by page, as the page that it would be in one.
     pub fn list(&self, op: Op, path: &[&str], query: &Query<'_>) -> Result<Value, Problem> {
-        let mut query = query.clone();
-        let mut all: Vec<Value> = Vec::new();
-        loop {
-            let mut page: Value = self.read(op, path, &query)?;
-            let Some(items) = page.get_mut("items").and_then(Value::as_array_mut) else { return Ok(page) };
-            all.append(items);
-            let next = page.get("next").and_then(Value::as_str).map(str::to_owned);
-            match next {
-                Some(cursor) if all.len() < MAX_ITEMS => {
-                    query.retain(|(key, _)| *key != "cursor");
-                    query.push(("cursor", cursor));
-                }
-                _ => {
-                    page["items"] = Value::Array(all);
-                    return Ok(page);
-                }
+        let client = self.client(op)?;
+        let mut all = Page { items: Vec::new(), next: None, as_of: 0 };
+        for page in client.pages::<Value>(op, path, query) {
+            let page = page?;
+            all.items.extend(page.items);
+            (all.next, all.as_of) = (page.next, page.as_of);
+            if all.items.len() >= MAX_ITEMS {
+                break;
             }
         }
+        serde_json::to_value(&all).map_err(|e| Problem::new(Code::Internal, e.to_string()))
     }
 }
 

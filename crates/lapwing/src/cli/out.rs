@@ -4,7 +4,7 @@
 //! what it is sent. A reader that closes its end of the pipe has seen enough: that is no error.
 
 use super::table;
-use lapwing_api::problem::Problem;
+use lapwing_api::problem::{Code, Problem};
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
 
@@ -145,6 +145,9 @@ impl Out {
         }
         if let Some(hint) = &problem.hint {
             text.push_str(&format!("hint: {}\n", escape(hint)));
+        }
+        if let Some(id) = problem.request_id.as_ref().filter(|_| problem.code == Code::Internal) {
+            text.push_str(&format!("request: {} (the node's log has it)\n", one_line(id)));
         }
         let _ = std::io::stderr().write_all(text.as_bytes());
     }

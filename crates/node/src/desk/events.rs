@@ -3,40 +3,49 @@
 use super::Desk;
 use super::names::named;
 use lapwing_api::ops::{Access, Role};
-use lapwing_api::service::Notice;
+use lapwing_api::service::{EventId, Notice};
 use lapwing_engine::state::State;
 use lapwing_engine::step::Event;
 use lapwing_record::id::Pid;
 
 impl Desk {
-    /// The next event after `last` that the role may see. A watcher that fell behind what is kept is told so first, with
-    /// a `gap`; one that comes from before a restart begins with everything since it.
-    pub(super) async fn watch(&self, last: u64, role: Role) -> Option<Notice> {
+    /// The next event after `last` that the role may see. A watcher that may have missed something is told so first, with
+    /// a `gap`: one that fell behind what is kept, and one that comes with the id of another run, who is then given
+    /// everything that is kept of this one.
+    pub(super) async fn watch(&self, last: EventId, role: Role) -> Option<Notice> {
         let events = self.office.events();
-        let mut last = if last > events.latest() { 0 } else { last };
+        let EventId { run, n: newest } = events.latest();
+        if last.run != run || last.n > newest {
+            return Some(gap(EventId { run, n: 0 }, "restart", None));
+        }
+        let mut last = last.n;
         loop {
-            let (id, event) = tokio::select! {
+            let (n, event) = tokio::select! {
                 biased;
                 () = self.office.stopped() => return None,
                 event = events.after(last) => event?,
             };
-            if id > last + 1 {
-                let missed = id - 1 - last;
-                return Some(Notice { id: id - 1, name: "gap".into(), data: serde_json::json!({ "missed": missed }) });
+            if n > last + 1 {
+                return Some(gap(EventId { run, n: n - 1 }, "fell_behind", Some(n - 1 - last)));
             }
             if sees(role, &event) {
-                return Some(notice(&self.view().state, id, &event));
+                return Some(notice(&self.view().state, EventId { run, n }, &event));
             }
-            last = id;
+            last = n;
         }
     }
+}
+
+/// Events may be missing before the one after `id`: look at how things stand, by the other operations.
+fn gap(id: EventId, why: &str, missed: Option<u64>) -> Notice {
+    Notice { id, name: "gap".into(), data: serde_json::json!({ "why": why, "missed": missed }) }
 }
 
 fn sees(role: Role, event: &Event) -> bool {
     !matches!(event, Event::Case(_)) || Access::Cases.allows(role)
 }
 
-fn notice(state: &State, id: u64, event: &Event) -> Notice {
+fn notice(state: &State, id: EventId, event: &Event) -> Notice {
     let of = |pid: &Pid| serde_json::json!({ "of": named(state, pid) });
     let (name, data) = match event {
         Event::Standing(pid) => {

@@ -46,7 +46,7 @@ use crate::office::{Office, View};
 use crate::tokens::Tokens;
 use lapwing_api::ops::{OPS, Op, Role};
 use lapwing_api::problem::{Code, Problem};
-use lapwing_api::service::{Attempt, Call, Caller, Later, Notice, Reply, Service};
+use lapwing_api::service::{Attempt, Call, Caller, EventId, Later, Notice, Reply, Service};
 use lapwing_api::types::{Done, Page, WhoAmI};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -90,7 +90,9 @@ impl Desk {
     /// Runs a handler on a thread that may block.
     async fn blocking(&self, call: Call, handler: fn(&Desk, &Call) -> Answer) -> Answer {
         let desk = self.clone();
-        let work = tokio::task::spawn_blocking(move || handler(&desk, &call));
+        // what is logged there names the request too
+        let span = tracing::Span::current();
+        let work = tokio::task::spawn_blocking(move || span.in_scope(|| handler(&desk, &call)));
         work.await.unwrap_or_else(|_| Err(Problem::new(Code::Internal, "a handler failed; the node's log says why")))
     }
 
@@ -121,6 +123,7 @@ impl Desk {
             }
             Op::Shutdown => {
                 tracing::info!(by = %name_of_caller(&call), "asked to stop");
+                crate::audit::note_now(&self.office).await?;
                 self.office.stop();
                 done()
             }
@@ -167,7 +170,9 @@ impl Desk {
             Op::Erasures => self.blocking(call, Desk::erasures).await,
             Op::Audit => self.blocking(call, Desk::audit).await,
             Op::Backup => self.blocking(call, Desk::backup).await,
-            Op::Events => Err(Problem::new(Code::Internal, "events are a stream, not a call")),
+            Op::Events | Op::OpenApi | Op::Docs => {
+                Err(Problem::new(Code::Internal, "the HTTP face answers this by itself"))
+            }
         }
     }
 }
@@ -193,11 +198,11 @@ impl Service for Desk {
         crate::audit::note_refused_request(&self.office, attempt);
     }
 
-    fn latest_event(&self) -> u64 {
+    fn latest_event(&self) -> EventId {
         self.office.events().latest()
     }
 
-    fn next_event<'a>(&'a self, last: u64, role: Role) -> Later<'a, Option<Notice>> {
+    fn next_event<'a>(&'a self, last: EventId, role: Role) -> Later<'a, Option<Notice>> {
         Box::pin(self.watch(last, role))
     }
 }

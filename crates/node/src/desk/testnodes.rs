@@ -13,7 +13,7 @@ use crate::tokens::Tokens;
 use crate::vault::Vault;
 use lapwing_api::ops::{Op, Role};
 use lapwing_api::problem::{Code, Problem};
-use lapwing_api::service::{Call, Caller, Reply, Service};
+use lapwing_api::service::{Call, Caller, EventId, Reply, Service};
 use lapwing_api::types::{ApplicationState, Peer, ReferralDetail};
 use lapwing_engine::engine::{Config, Engine};
 use lapwing_engine::step::{Command, Input};
@@ -488,17 +488,50 @@ async fn an_amendment_is_proposed_approved_and_written() {
 async fn watchers_resume_are_told_of_gaps_and_an_administrator_sees_no_case() {
     let (harbor, _polder, _) = pair().await;
     harbor.publish_contact().await;
-    let first = harbor.desk.next_event(0, Role::Admin).await.unwrap();
-    assert_eq!(first.id, 1);
     let latest = harbor.desk.latest_event();
-    let after_restart = harbor.desk.next_event(latest + 1000, Role::Officer).await.unwrap();
-    assert_eq!(after_restart.id, 1, "a number from before a restart begins anew");
-    let mut last = 0;
+    let at = |n| EventId { n, ..latest };
+    let first = harbor.desk.next_event(at(0), Role::Admin).await.unwrap();
+    assert_eq!(first.id, at(1));
+    // the id of an earlier run, and one that this run has not reached: everything since the start, after a word
+    for foreign in [EventId { run: latest.run ^ 1, n: 1 }, at(latest.n + 100_000)] {
+        let told = harbor.desk.next_event(foreign, Role::Officer).await.unwrap();
+        assert_eq!((told.id, told.name.as_str(), &told.data["why"]), (at(0), "gap", &json!("restart")));
+    }
+    let mut last = at(0);
     while last < latest {
         let next = harbor.desk.next_event(last, Role::Officer).await.unwrap();
-        assert!(next.id > last);
+        assert!(next.id > last && next.name != "gap");
         last = next.id;
     }
+    // more than is kept: how many are missing is told, and the oldest kept one follows
+    let view = harbor.office.view();
+    let many = vec![lapwing_engine::step::Event::Directory(harbor.office.me); 5000];
+    harbor.office.publish((*view).clone(), many);
+    let newest = harbor.desk.latest_event().n;
+    let told = harbor.desk.next_event(at(1), Role::Officer).await.unwrap();
+    let missed = told.data["missed"].as_u64().unwrap();
+    assert_eq!((told.name.as_str(), &told.data["why"], told.id.n), ("gap", &json!("fell_behind"), missed + 1));
+    assert!(missed >= newest - 4096 - 1, "{missed} of {newest}");
+    let next = harbor.desk.next_event(told.id, Role::Officer).await.unwrap();
+    assert_eq!(next.id.n, told.id.n + 1);
     harbor.office.stop();
-    assert!(harbor.desk.next_event(latest + 1, Role::Officer).await.is_none() || harbor.desk.latest_event() > latest);
+    let end = harbor.desk.next_event(harbor.desk.latest_event(), Role::Officer).await;
+    assert!(end.is_none_or(|e| e.id.n > newest));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stops_says_so_to_those_who_still_ask() {
+    let (harbor, _polder, _) = pair().await;
+    harbor.office.stop();
+    let asked = || harbor.problem(Op::AssertCurrent, &[], json!({}));
+    for _ in 0..500 {
+        // what was asked before the driver ended is still done
+        if let Err(problem) = harbor.call(Op::AssertCurrent, &[], json!({})).await {
+            assert_eq!(problem.code, Code::Stopping);
+            assert_eq!(asked().await.code, Code::Stopping);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("a node that stops goes on and on");
 }

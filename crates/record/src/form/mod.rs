@@ -24,6 +24,7 @@ pub const MAX_FORM: usize = 128 * 1024;
 cbor_array! {
     /// The law that the requester acts under.
     #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct LegalAuthority {
         /// The law.
@@ -40,6 +41,7 @@ cbor_array! {
 cbor_array! {
     /// When the conduct took place.
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Period {
         /// RFC 3339 date or time.
@@ -53,6 +55,7 @@ cbor_array! {
 cbor_array! {
     /// A typed identifier.
     #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Identifier {
         /// What it is.
@@ -65,6 +68,7 @@ cbor_array! {
 cbor_array! {
     /// A person or a piece of infrastructure.
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Party {
         /// Its part in the conduct.
@@ -90,6 +94,7 @@ cbor_array! {
 cbor_array! {
     /// One factor of the harm statement (referral.md §3).
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct HarmFactor {
         /// The factor.
@@ -105,6 +110,7 @@ cbor_array! {
 cbor_array! {
     /// One thing asked for; each is decided on its own.
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Assistance {
         /// What.
@@ -123,6 +129,7 @@ cbor_array! {
 cbor_array! {
     /// Urgency; it never raises harm.
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Urgency {
         /// How urgent.
@@ -139,6 +146,7 @@ cbor_array! {
 cbor_array! {
     /// An item of the evidence manifest. The content travels apart.
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct EvidenceItem {
         /// Its name; text from outside, never a path.
@@ -164,6 +172,7 @@ cbor_array! {
 cbor_array! {
     /// What the requester declares.
     #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(deny_unknown_fields)]
     pub struct Declarations {
         /// What is stated is accurate to the best of its knowledge.
@@ -178,6 +187,7 @@ cbor_array! {
 cbor_form! {
     /// The pro forma, version 1. Every field may be absent; what must be there is [`check::check`]'s to say.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(default, deny_unknown_fields)]
     pub struct Form {
         // A header

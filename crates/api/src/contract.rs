@@ -1,0 +1,381 @@
+//! What every operation takes and answers, and how it can fail: the one place where that stands.
+//!
+//! [`crate::ops`] says where an operation lives and who may use it; this table says the rest. Its match has no arm for
+//! "others": a new operation does not compile until it says what it takes and answers. The document of [`crate::openapi`]
+//! is made of both, and the tests hold the running node to it.
+
+use crate::ops::{Access, Body, Method, Op, Role, Row};
+use crate::problem::Code;
+use crate::types::*;
+use lapwing_record::directory::{Channel, LawArea, Measure, Profile, Role as ContactRole};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+/// Makes the schema of a type, with what it refers to put among the generator's definitions.
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// What an operation is sent.
+#[derive(Clone, Copy)]
+pub enum Takes {
+    /// Nothing: a `GET`, or a `POST` of `{}`.
+    Nothing,
+    /// JSON of this type.
+    Json(SchemaOf),
+    /// Bytes.
+    Bytes,
+}
+
+/// What an operation answers when it works.
+#[derive(Clone, Copy)]
+pub enum Gives {
+    /// JSON of this type, with this status.
+    Json(u16, SchemaOf),
+    /// A page of items of this type, as JSON or JSON Lines.
+    List(SchemaOf),
+    /// Bytes.
+    Bytes,
+    /// A stream of server-sent events.
+    Events,
+    /// The document of the API.
+    Document,
+    /// A page to read.
+    Html,
+}
+
+/// What an operation takes and answers.
+#[derive(Clone, Copy)]
+pub struct Contract {
+    /// What it is sent.
+    pub takes: Takes,
+    /// What it answers.
+    pub gives: Gives,
+    /// Another status that it answers with in the same form: what was asked for was done before.
+    pub again: Option<u16>,
+    /// How it can fail, beyond what its row says already (see [`codes`]).
+    pub fails: &'static [Code],
+}
+
+impl Contract {
+    const fn new(takes: Takes, gives: Gives) -> Self {
+        Contract { takes, gives, again: None, fails: &[] }
+    }
+
+    fn gives<A: JsonSchema>() -> Self {
+        Contract::new(Takes::Nothing, Gives::Json(200, schema::<A>))
+    }
+
+    fn list<A: JsonSchema>() -> Self {
+        Contract::new(Takes::Nothing, Gives::List(schema::<A>))
+    }
+
+    fn call<T: JsonSchema, A: JsonSchema>(status: u16) -> Self {
+        Contract::new(Takes::Json(schema::<T>), Gives::Json(status, schema::<A>))
+    }
+
+    const fn fails(self, fails: &'static [Code]) -> Self {
+        Contract { fails, ..self }
+    }
+}
+
+/// The contract of an operation.
+pub fn contract(op: Op) -> Contract {
+    use Code::*;
+    match op {
+        Op::Live => Contract::gives::<Done>(),
+        Op::Status => Contract::gives::<Status>(),
+        Op::WhoAmI => Contract::gives::<WhoAmI>(),
+        Op::Tokens => Contract::list::<Token>(),
+        Op::TokenNew => Contract::call::<TokenNew, TokenMade>(201).fails(&[Invalid, Conflict]),
+        Op::TokenRevoke => Contract::gives::<Done>().fails(&[NotFound]),
+        Op::Peers => Contract::list::<Peer>(),
+        Op::Shutdown => Contract::gives::<Done>(),
+        Op::AssertCurrent => Contract::gives::<Done>().fails(&[Stopping, DiskFull]),
+
+        Op::Members => Contract::list::<Member>(),
+        Op::Member => Contract::gives::<MemberDetail>().fails(&[NotFound, Ambiguous]),
+        Op::Explain => Contract::gives::<Explained>().fails(&[NotFound, Ambiguous]),
+        Op::Exposure => Contract::gives::<Exposure>().fails(&[NotFound, Ambiguous]),
+        Op::Charter => Contract::gives::<CharterView>(),
+        Op::Log => Contract::list::<LogRow>().fails(&[NotFound, Ambiguous]),
+
+        Op::Contacts => Contract::list::<ContactRow>().fails(&[NotFound, Ambiguous]),
+        Op::ContactPublish => Contract::call::<ContactIn, Written>(200).fails(OWN_ENTRY),
+        Op::ProfilePublish => Contract::call::<Profile, Written>(200).fails(OWN_ENTRY),
+
+        Op::Application => Contract::gives::<ApplicationState>(),
+        Op::Applications => Contract::list::<ApplicationRow>(),
+        Op::Introduce => Contract::gives::<Written>().fails(ABOUT_SOMEBODY),
+        Op::Proposals => Contract::list::<ProposalView>(),
+        Op::Propose => Contract::call::<Propose, ProposalView>(201).fails(ABOUT_SOMEBODY),
+        Op::Proposal => Contract::gives::<ProposalView>().fails(&[NotFound, Ambiguous]),
+        Op::Approve => Contract::call::<ApprovalIn, ApprovalOut>(200).fails(APPROVED),
+        Op::DropProposal => Contract::gives::<Done>().fails(&[NotFound, Ambiguous, Conflict, Stopping, DiskFull]),
+        Op::Motions => Contract::list::<MotionView>(),
+        Op::Objection => Contract::gives::<ObjectionState>().fails(&[NotFound, Ambiguous]),
+        Op::IdEntry => Contract::call::<EntryIn, Written>(200).fails(OWN_ENTRY),
+        Op::Identity => Contract::gives::<IdentityView>(),
+        Op::Notices => Contract::list::<NoticeView>(),
+
+        Op::ReferralCheck => Contract::call::<Check, Checked>(200),
+        Op::Drafts => Contract::new(Takes::Nothing, Gives::Json(201, schema::<Draft>)).fails(&[Conflict, DiskFull]),
+        Op::EvidencePut => Contract::new(Takes::Bytes, Gives::Json(201, schema::<EvidenceView>)).fails(&[
+            NotFound,
+            Ambiguous,
+            Invalid,
+            Conflict,
+            TooLarge,
+            ContentGone,
+            DiskFull,
+        ]),
+        Op::Submit => Contract { again: Some(200), ..Contract::call::<Submit, Said>(202) }.fails(STATEMENT),
+        Op::Referrals => Contract::list::<ReferralRow>().fails(&[NotFound, Ambiguous]),
+        Op::Referral => Contract::gives::<ReferralDetail>().fails(&[NotFound, Ambiguous]),
+        Op::Prepare => {
+            Contract::call::<Saying, Prepared>(200).fails(&[NotFound, Ambiguous, Invalid, Conflict, Standing])
+        }
+        Op::Say => Contract::call::<Saying, Said>(202).fails(STATEMENT),
+        Op::EvidenceFetch => Contract::gives::<Done>().fails(&[NotFound, Ambiguous]),
+        Op::EvidenceGet => {
+            Contract::new(Takes::Nothing, Gives::Bytes).fails(&[NotFound, Ambiguous, EvidenceNotHere, ContentGone])
+        }
+        Op::Export => Contract::new(Takes::Nothing, Gives::Bytes).fails(&[NotFound, Ambiguous, Conflict, ContentGone]),
+
+        Op::CaseErase => Contract::gives::<Done>().fails(&[NotFound, Ambiguous, Conflict, Stopping, DiskFull]),
+        Op::CaseHold => {
+            Contract::call::<HoldRequest, Done>(200).fails(&[NotFound, Ambiguous, Conflict, Stopping, DiskFull])
+        }
+        Op::Erasures => Contract::list::<ErasedCase>(),
+        Op::Audit => Contract::list::<AuditRow>(),
+        Op::Backup => Contract::new(Takes::Nothing, Gives::Bytes).fails(&[Config, Stopping, DiskFull]),
+        Op::OpenApi => Contract::new(Takes::Nothing, Gives::Document),
+        Op::Docs => Contract::new(Takes::Nothing, Gives::Html),
+        Op::Events => Contract::new(Takes::Nothing, Gives::Events),
+    }
+}
+
+/// An own entry: what stands in it may be refused, and the node may not be able to sign or write.
+const OWN_ENTRY: &[Code] = &[
+    Code::Invalid,
+    Code::Conflict,
+    Code::Standing,
+    Code::HeadUnchecked,
+    Code::Unconfirmed,
+    Code::Stopping,
+    Code::DiskFull,
+];
+/// One about somebody who is named.
+const ABOUT_SOMEBODY: &[Code] = &[
+    Code::NotFound,
+    Code::Ambiguous,
+    Code::Invalid,
+    Code::Conflict,
+    Code::Standing,
+    Code::HeadUnchecked,
+    Code::Unconfirmed,
+    Code::Stopping,
+    Code::DiskFull,
+];
+/// One that officers approve.
+const APPROVED: &[Code] = &[
+    Code::NotFound,
+    Code::Ambiguous,
+    Code::Invalid,
+    Code::Approval,
+    Code::Conflict,
+    Code::Standing,
+    Code::HeadUnchecked,
+    Code::Unconfirmed,
+    Code::Stopping,
+    Code::DiskFull,
+];
+/// A statement of a case.
+const STATEMENT: &[Code] = &[
+    Code::NotFound,
+    Code::Ambiguous,
+    Code::Invalid,
+    Code::Approval,
+    Code::Conflict,
+    Code::Standing,
+    Code::ContentGone,
+    Code::HeadUnchecked,
+    Code::Unconfirmed,
+    Code::Stopping,
+    Code::DiskFull,
+];
+
+/// Every code that an operation can answer with: what follows from its row, and what its contract adds.
+///
+/// `no_route` and `bad_method` are answers to requests that reach no operation.
+pub fn codes(row: &Row) -> Vec<Code> {
+    let mut codes = vec![Code::Malformed, Code::BadHost, Code::TooManyRequests, Code::Internal];
+    if row.access != Access::Open {
+        codes.push(Code::Unauthenticated);
+    }
+    if Role::ALL.iter().any(|role| !row.access.allows(*role)) {
+        codes.push(Code::Forbidden);
+    }
+    match row.body {
+        Body::Json if row.method == Method::Post => {
+            codes.extend([Code::BadMediaType, Code::TooLarge, Code::Timeout]);
+        }
+        Body::Json | Body::List | Body::Download => codes.push(Code::Timeout),
+        Body::Upload => codes.extend([Code::TooLarge, Code::Timeout, Code::DiskFull]),
+        Body::Events | Body::Reference => {}
+    }
+    codes.extend(contract(row.op).fails);
+    codes.sort_by_key(|code| (code.status(), *code));
+    codes.dedup();
+    codes
+}
+
+/// A parameter of a path or query.
+pub struct Parameter {
+    /// What it may be.
+    pub schema: Schema,
+    /// What it means.
+    pub what: &'static str,
+    /// Whether it must be there. Parameters of a path always are.
+    pub required: bool,
+}
+
+/// Stages of a referral, as `GET /referrals` filters by them (referral.md §2).
+pub const STAGES: [&str; 7] =
+    ["submitted", "acknowledged", "info_needed", "partly_decided", "decided", "closed", "withdrawn"];
+/// Standings of a participant (protocol §4); `unknown` before anyone introduced it.
+pub const STANDINGS: [&str; 6] = ["participant", "suspended", "objected", "candidate", "left", "unknown"];
+
+/// A parameter of an operation by its name in the row; none where it is not described yet, which a test refuses.
+pub fn parameter(op: Op, name: &str, generator: &mut SchemaGenerator) -> Option<Parameter> {
+    let text = |schema: Schema, what: &'static str| Some(Parameter { schema, what, required: false });
+    let plain = || json_schema!({ "type": "string" });
+    let one_of = |codes: &[&str]| json_schema!({ "type": "string", "enum": codes });
+    let flag = || json_schema!({ "type": "boolean" });
+    match (op, name) {
+        (_, "limit") => text(
+            json_schema!({ "type": "integer", "minimum": 1, "maximum": 500, "default": 100 }),
+            "Items of a page at most.",
+        ),
+        (_, "cursor") => {
+            text(plain(), "Where the page before ended: its `next`, as it came. Left out for the first page.")
+        }
+        (Op::TokenRevoke, "name") => text(plain(), "The token's name."),
+        (Op::EvidencePut, "name") => Some(Parameter {
+            schema: json_schema!({ "type": "string", "minLength": 1, "maxLength": 255 }),
+            what: "The item's name in the manifest.",
+            required: true,
+        }),
+        (Op::EvidencePut, "media_type") => Some(Parameter {
+            schema: json_schema!({ "type": "string", "minLength": 1, "maxLength": 127 }),
+            what: "Its media type.",
+            required: true,
+        }),
+        (Op::EvidencePut, "sha256") => Some(Parameter {
+            schema: json_schema!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" }),
+            what: "SHA-256 of the content, hex: what arrives must be that.",
+            required: true,
+        }),
+        (_, "name") => text(plain(), "NAME of a participant: its short name, or at least 8 characters of its id."),
+        (Op::EvidencePut | Op::Submit, "thread") => text(plain(), "The draft: at least 8 characters of its id."),
+        (_, "thread") => text(plain(), "The case: at least 8 characters of its thread's id."),
+        (_, "blob") => text(plain(), "The item of evidence: at least 8 characters of its `blob`."),
+        (_, "id") => text(plain(), "The proposal: at least 8 characters of its id."),
+        (_, "entry") => text(plain(), "The entry that objects: at least 8 characters of its id."),
+        (_, "class") => text(one_of(&["agency", "private", "observer"]), "Class of the participant."),
+        (_, "country") => {
+            text(json_schema!({ "type": "string", "pattern": "^[A-Za-z]{2}$" }), "Country, ISO 3166-1 alpha-2.")
+        }
+        (_, "standing") => text(one_of(&STANDINGS), "Where the participant stands."),
+        (_, "log") => text(
+            json_schema!({ "type": "string", "enum": ["id", "pub", "agy"], "default": "pub" }),
+            "Which log: identity, public, or for agencies.",
+        ),
+        (Op::Log, "after") => text(
+            json_schema!({ "type": "integer", "format": "uint64", "minimum": 0 }),
+            "Entries beyond this place only.",
+        ),
+        (Op::Events, "after") => text(
+            json_schema!({ "type": "string", "pattern": crate::service::EventId::PATTERN }),
+            "The last event that was seen: those after it follow. The header `last-event-id` says the same, and wins.",
+        ),
+        (_, "area") => text(generator.subschema_for::<LawArea>(), "Area of law."),
+        (_, "channel") => text(generator.subschema_for::<Channel>(), "Channel by which the spam came."),
+        (_, "measure") => text(generator.subschema_for::<Measure>(), "What the agency can do about it."),
+        (_, "language") => text(plain(), "Language tag (BCP 47): `pt` finds `pt-BR` too."),
+        (Op::Contacts, "role") => text(generator.subschema_for::<ContactRole>(), "What the contact is for."),
+        (Op::Referrals, "role") => text(one_of(&["requester", "target"]), "Our own part in the case."),
+        (_, "open") => text(flag(), "Whether it is open now."),
+        (_, "stale") => text(flag(), "Whether it should have been confirmed anew by now."),
+        (_, "stage") => text(one_of(&STAGES), "Where the referral is."),
+        (_, "with") => text(plain(), "NAME of the other side."),
+        (Op::Audit, "after") => {
+            text(json_schema!({ "type": "integer", "format": "uint64", "minimum": 0 }), "Rows beyond this number only.")
+        }
+        (Op::Audit, "who") => text(plain(), "A token's name, a participant's id, or `node`."),
+        (Op::Audit, "act") => text(plain(), "An operation by its name, such as `Submit`."),
+        (Op::Audit, "outcome") => text(plain(), "`done`, or the code of a refusal."),
+        (Op::Audit, "since") => {
+            text(json_schema!({ "type": "string", "format": "date-time" }), "Rows from this moment on.")
+        }
+        (Op::Audit, "until") => {
+            text(json_schema!({ "type": "string", "format": "date-time" }), "Rows before this moment.")
+        }
+        (Op::Backup, "part") => text(
+            json_schema!({ "type": "string", "enum": ["data", "keyring"], "default": "data" }),
+            "Which part: a whole backup is one of each.",
+        ),
+        (_, "stuck") => text(flag(), "Whether something in it waits for delivery although it was tried."),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::OPS;
+
+    #[test]
+    fn the_table_of_operations_and_the_contract_say_the_same() {
+        for row in OPS {
+            let contract = contract(row.op);
+            let fits = matches!(
+                (row.body, contract.gives),
+                (Body::Json | Body::Upload, Gives::Json(..))
+                    | (Body::List, Gives::List(_))
+                    | (Body::Download, Gives::Bytes)
+                    | (Body::Events, Gives::Events)
+                    | (Body::Reference, Gives::Document | Gives::Html)
+            );
+            assert!(fits, "{} answers otherwise than its row says", row.name);
+            let sent = match contract.takes {
+                Takes::Nothing => row.body != Body::Upload && row.method != Method::Put,
+                Takes::Json(_) => row.body == Body::Json && row.method == Method::Post,
+                Takes::Bytes => row.body == Body::Upload,
+            };
+            assert!(sent, "{} is sent otherwise than its row says", row.name);
+            assert_eq!(row.query.contains(&"limit"), row.query.contains(&"cursor"), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn every_parameter_is_described() {
+        let mut generator = SchemaGenerator::default();
+        for row in OPS {
+            let of_path = row.path.split('/').filter_map(|p| p.strip_prefix('{')?.strip_suffix('}'));
+            for name in of_path.chain(row.query.iter().copied()) {
+                assert!(parameter(row.op, name, &mut generator).is_some(), "{}: `{name}` is not described", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_fails_in_a_way_that_only_its_caller_knows() {
+        for row in OPS {
+            for code in [Code::Unreachable, Code::NoRoute, Code::BadMethod] {
+                assert!(!codes(row).contains(&code), "{} cannot answer {}", row.name, code.as_str());
+            }
+        }
+    }
+}
