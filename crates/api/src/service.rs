@@ -1,11 +1,12 @@
 //! What the HTTP face asks of the node: one call, whatever the operation.
 
 use crate::ops::{Op, Role};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::time::Duration;
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,13 @@ pub struct Call {
 pub enum Reply {
     /// JSON.
     Json(u16, serde_json::Value),
+    /// Text of a media type that no browser runs.
+    Text {
+        /// Media type.
+        media_type: &'static str,
+        /// The content.
+        text: String,
+    },
     /// Bytes, read to the end piece by piece.
     Bytes {
         /// A name for the file.
@@ -72,6 +80,8 @@ pub trait Service: Send + Sync + 'static {
     fn before_upload(&self, _: &Call) -> Result<(), Problem> {
         Ok(())
     }
+    /// Told of each answer: which operation, status, the problem's code, and how long until the answer began.
+    fn answered(&self, _: Op, _status: u16, _: Option<Code>, _took: Duration) {}
     /// Carries out a call.
     fn call<'a>(&'a self, call: Call) -> Later<'a, Result<Reply, Problem>>;
     /// The number of the newest event: where those begin who resume nothing.

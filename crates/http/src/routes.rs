@@ -9,12 +9,14 @@ use axum::http::{HeaderMap, Method as HttpMethod, Response};
 use axum::middleware::{self, Next};
 use axum::routing::{MethodFilter, on};
 use futures::FutureExt;
-use lapwing_api::ops::{Access, Body as Carries, Method, OPS, Row};
+use lapwing_api::ops::{Access, Body as Carries, Method, OPS, Op, Row};
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::{Call, Caller};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 use tracing::Instrument;
 
 pub(crate) fn router(face: Arc<Face>) -> Router {
@@ -28,15 +30,21 @@ pub(crate) fn router(face: Arc<Face>) -> Router {
         let handler = move |State(face): State<Arc<Face>>, request: Request| async move {
             let (parts, body) = request.into_parts();
             let mut body = body.into_data_stream();
-            match handle(face, row, parts, &mut body).await {
-                Ok(response) => response,
+            let (begun, _under_way) = (Instant::now(), face.begin());
+            let (response, code) = match handle(face.clone(), row, parts, &mut body).await {
+                Ok(response) => (response, None),
                 Err(problem) => {
                     request::drain(&mut body).await;
-                    answer::problem(&problem)
+                    (answer::problem(&problem), Some(problem.code))
                 }
-            }
+            };
+            face.service.answered(row.op, response.status().as_u16(), code, begun.elapsed());
+            response
         };
         router = router.route(&format!("/api/v1{}", row.path), on(filter, handler));
+        if row.op.at_root() {
+            router = router.route(row.path, on(filter, handler));
+        }
     }
     router
         .method_not_allowed_fallback(|| async {
@@ -53,7 +61,7 @@ pub(crate) fn router(face: Arc<Face>) -> Router {
 /// Around every request: its id, the guard of the port, and what a panic becomes.
 async fn around(State(face): State<Arc<Face>>, request: Request, next: Next) -> Response<Body> {
     let id = request_id();
-    let span = tracing::debug_span!("http", request_id = %id, method = %request.method());
+    let span = tracing::info_span!("http", request_id = %id, method = %request.method());
     let answered = async {
         if let Err(problem) = face.guard.check(request.uri(), request.headers()) {
             return answer::problem(&problem);
@@ -87,6 +95,9 @@ async fn handle(
 ) -> Result<Response<Body>, Problem> {
     if parts.method == HttpMethod::HEAD {
         return Err(Problem::new(Code::BadMethod, "this path does not take that method"));
+    }
+    if face.stopping.load(Ordering::Relaxed) && !matches!(row.op, Op::Live | Op::Ready | Op::Health | Op::Metrics) {
+        return Err(Problem::new(Code::Stopping, "the node is stopping"));
     }
     let caller = admit(&face, row, &parts.headers)?;
     let mut params = BTreeMap::new();

@@ -159,6 +159,13 @@ impl Folder {
         PathBuf::from(name)
     }
 
+    /// When the newest backup was made, beside the folder: `<root>.backup-last`.
+    pub fn backup_last(&self) -> PathBuf {
+        let mut name = self.root.as_os_str().to_owned();
+        name.push(".backup-last");
+        PathBuf::from(name)
+    }
+
     /// Makes the folder with `keys/` and `run/`, readable by its owner only. What is there already stays.
     pub fn create(&self) -> Result<(), FileError> {
         for dir in [self.root.clone(), self.keys(), self.run()] {

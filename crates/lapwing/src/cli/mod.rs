@@ -15,12 +15,15 @@ mod case;
 mod charter;
 mod config;
 mod contact;
+mod doctor;
 mod evidence;
 pub mod fail;
+mod health;
 pub mod hex;
 mod identity;
 mod init;
 mod key;
+mod manual;
 mod member;
 mod node;
 mod out;
@@ -133,6 +136,8 @@ enum Verb {
   lapwing demo --keep ./demo-data --kills 30")]
     Demo(run_options::DemoOptions),
     Status(status::Status),
+    Health(health::Health),
+    Doctor(doctor::Doctor),
     Peers(status::Peers),
     Whoami(status::WhoAmI),
     Stop(status::Stop),
@@ -172,6 +177,9 @@ enum Verb {
     Verify(verify::Verify),
     #[command(subcommand)]
     Evidence(evidence::Evidence),
+    // the program itself
+    Completions(manual::Completions),
+    Man(manual::Man),
 }
 
 /// Runs the command line; the process's exit code.
@@ -231,8 +239,10 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
         Verb::Key(v) => v.run(ctx),
         Verb::Config(v) => v.run(ctx),
         Verb::Status(v) => v.run(ctx),
+        Verb::Health(v) => return v.run(ctx),
+        Verb::Doctor(v) => return v.run(ctx),
         Verb::Peers(v) => v.run(ctx),
-        Verb::Whoami(v) => v.run(ctx),
+        Verb::Whoami(v) => return v.run(ctx),
         Verb::Stop(v) => v.run(ctx),
         Verb::AssertCurrent(v) => v.run(ctx),
         Verb::Notice(v) => v.run(ctx),
@@ -253,6 +263,8 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
         Verb::Case(v) => v.run(ctx),
         Verb::Verify(v) => return v.run(ctx),
         Verb::Evidence(v) => v.run(ctx),
+        Verb::Completions(v) => v.run(ctx),
+        Verb::Man(v) => v.run(ctx),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -26,6 +26,7 @@ mod motions;
 mod names;
 mod notices;
 mod open_now;
+mod operate;
 mod paging;
 mod parts;
 mod proposals;
@@ -36,10 +37,13 @@ mod submit;
 mod time;
 mod tokens;
 
+pub(crate) use names::named;
 pub use parts::{PeersView, Progress, Transfers};
+pub(crate) use time::rfc3339;
 
 use crate::office::{Office, View};
 use crate::tokens::Tokens;
+use crate::watch::Watch;
 use lapwing_api::ops::{OPS, Op, Role};
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::{Call, Caller, Later, Notice, Reply, Service};
@@ -49,6 +53,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// The API of one node. Cloning is cheap.
 #[derive(Clone)]
@@ -58,6 +63,7 @@ pub struct Desk {
     peers: Arc<dyn PeersView>,
     transfers: Arc<dyn Transfers>,
     uploads: PathBuf,
+    watch: Arc<Watch>,
     /// Drafts are changed one at a time.
     drafting: Arc<Mutex<()>>,
     /// Submissions are made one at a time, so that a repeated one finds the first.
@@ -74,9 +80,10 @@ impl Desk {
         peers: Arc<dyn PeersView>,
         transfers: Arc<dyn Transfers>,
         uploads: PathBuf,
+        watch: Arc<Watch>,
     ) -> Self {
         drafts::clear_uploads(&uploads);
-        Desk { office, tokens, peers, transfers, uploads, drafting: Arc::default(), submitting: Arc::default() }
+        Desk { office, tokens, peers, transfers, uploads, watch, drafting: Arc::default(), submitting: Arc::default() }
     }
 
     fn view(&self) -> Arc<View> {
@@ -100,11 +107,18 @@ impl Desk {
                 | Op::DropProposal
                 | Op::Drafts
                 | Op::EvidenceFetch
+                | Op::Reach
+                | Op::NotifyTest
         ) {
             nothing(&call)?;
         }
         match call.op {
             Op::Live => done(),
+            Op::Ready => self.blocking(call, Desk::ready).await,
+            Op::Health => self.blocking(call, Desk::health).await,
+            Op::Metrics => self.blocking(call, Desk::metrics).await,
+            Op::Reach => self.reach(&call).await,
+            Op::NotifyTest => self.test_notify().await,
             Op::Status => self.blocking(call, Desk::status).await,
             Op::WhoAmI => who_am_i(&call),
             Op::Tokens => self.blocking(call, Desk::list_tokens).await,
@@ -175,6 +189,10 @@ impl Service for Desk {
         self.announced(call).map(drop)
     }
 
+    fn answered(&self, op: Op, status: u16, code: Option<Code>, took: Duration) {
+        self.office.metrics.answered(op.row().name, status, code, took);
+    }
+
     fn call<'a>(&'a self, call: Call) -> Later<'a, Answer> {
         Box::pin(self.answer(call))
     }
@@ -196,6 +214,11 @@ fn who_am_i(call: &Call) -> Answer {
 
 fn name_of_caller(call: &Call) -> &str {
     call.caller.as_ref().map_or("", |c| &c.name)
+}
+
+/// How a participant is called, or its id.
+pub(crate) fn short_name(state: &lapwing_engine::state::State, pid: &lapwing_record::id::Pid) -> String {
+    named(state, pid).short_name
 }
 
 // -- answers and parameters -------------------------------------------------------------------------------------------
@@ -312,4 +335,4 @@ mod tests {
 #[cfg(test)]
 mod testnodes;
 #[cfg(test)]
-mod testworld;
+pub(crate) mod testworld;

@@ -3,7 +3,7 @@
 use lapwing_api::types::Time;
 
 /// A moment. Beyond the year 9999 (an author's clock may say anything) the last moment of it.
-pub(super) fn rfc3339(ms: u64) -> Time {
+pub(crate) fn rfc3339(ms: u64) -> Time {
     let at = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     format!("{:.3}", at.unwrap_or(jiff::Timestamp::MAX))
 }
