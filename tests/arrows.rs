@@ -39,6 +39,9 @@ const ALONE: &[(&str, &str)] = &[
     ("axum", "lapwing-http"),
     ("mail-parser", "lapwing-evidence"),
     ("clap", "lapwing"),
+    ("clap_complete", "lapwing"),
+    ("clap_mangen", "lapwing"),
+    ("prometheus-client", "lapwing-node"),
 ];
 
 /// What must not occur anywhere below the rules: runtimes, disks, clocks, randomness of the operating system.

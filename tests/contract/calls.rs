@@ -213,6 +213,9 @@ pub fn call(scene: &mut Scene, op: Op) -> Answer {
     let get = |scene: &Scene| scene.get("harbour", op, &scene.path(op), "", &[]);
     match op {
         Op::Live
+        | Op::Ready
+        | Op::Health
+        | Op::Metrics
         | Op::Status
         | Op::WhoAmI
         | Op::Tokens
@@ -236,6 +239,16 @@ pub fn call(scene: &mut Scene, op: Op) -> Answer {
         | Op::Backup
         | Op::OpenApi
         | Op::Docs => get(scene),
+        Op::Reach => scene.post("harbour", op, &[], &nothing),
+        Op::NotifyTest => {
+            let town = &scene.world.town;
+            town.init("teller", "consumer_protection", Some("charter.lapwing"));
+            let config = town.path("teller").join("config.toml");
+            let text = std::fs::read_to_string(&config).unwrap();
+            std::fs::write(&config, text.replace("[notify]", "[notify]\ncommand = [\"/bin/cat\"]")).unwrap();
+            scene.others.push(town.start("teller", &[]));
+            scene.post("teller", op, &[], &nothing)
+        }
         Op::CaseErase => {
             let (draft, item) = scene.draft();
             let submit = json!({ "to": "polder", "form": form(&item) });

@@ -83,6 +83,11 @@ fn good(w: &World, op: Op) -> Good {
         Op::CaseHold => with(&[case], "stands", json!({ "stands": true })),
         Op::EvidenceFetch | Op::EvidenceGet => path(&[case, &w.blob]),
         Op::Live
+        | Op::Ready
+        | Op::Health
+        | Op::Metrics
+        | Op::Reach
+        | Op::NotifyTest
         | Op::Status
         | Op::WhoAmI
         | Op::Tokens
@@ -334,6 +339,9 @@ impl Rows<'_> {
         let (malformed, invalid) = (Code::Malformed, Code::Invalid);
         match self.row.op {
             Op::Live
+            | Op::Ready
+            | Op::Health
+            | Op::Metrics
             | Op::Status
             | Op::WhoAmI
             | Op::Tokens
@@ -361,6 +369,19 @@ impl Rows<'_> {
                 for (key, bad) in [("since", "soon"), ("until", "2026-13-01"), ("after", "-1"), ("after", "x")] {
                     self.query(key, bad, malformed);
                 }
+            }
+            // no command is set here
+            Op::NotifyTest => {
+                let none = Wrong { says: "[notify] command".into(), ..self.raw("no command is set", Code::Conflict) };
+                self.push(none);
+            }
+            Op::Reach => {
+                self.query("by", "nobody", Code::NotFound);
+                self.query("by", "savanna", Code::Ambiguous);
+                let last = self.all.len();
+                // these speak of who is meant, not of the parameter
+                self.all[last - 2].says = "nobody".into();
+                self.all[last - 1].says = "savanna".into();
             }
             Op::TokenNew => {
                 for bad in ["", "x", "Desk!", "-a", &long(33), "a/b"] {

@@ -266,6 +266,13 @@ fn rows(w: &World) -> Vec<Row> {
         r.add(verb, "--data misset @", Code::Config, "api.listen_at");
         r.add(verb, "--data nowhere @", Code::Config, "nowhere");
     }
+    r.add("doctor", "--data harbour @ --no-notifyy", malformed, "--no-notifyy");
+    r.add("completions", "tcsh", malformed, "tcsh");
+    r.add("completions", "", malformed, "SHELL");
+    r.add("man", "", malformed, "--out");
+    r.add("man", "--out text", conflict, "text");
+    r.add("man", "--out text/below", invalid, "text");
+    r.add("whoami", "--data harbour @ --can Fly", invalid, "Fly");
     r.add("run", "--data nowhere @", Code::Config, "nowhere");
     r.add("run", "--data lone @", Code::Config, "charter");
     r.add("run", "--data misset @", Code::Config, "api.listen_at");
@@ -309,6 +316,7 @@ fn rows(w: &World) -> Vec<Row> {
     // -- no node, or no right to it
     for verb in [
         "status",
+        "health",
         "peers",
         "whoami",
         "stop",

@@ -210,7 +210,10 @@ fn responses(row: &Row, contract: &Contract, generator: &mut SchemaGenerator, pr
             let content = json!({ "application/json": { "schema": schema(generator).to_value() } });
             all.insert(status.to_string(), answer("Done.", content.clone()));
             if let Some(again) = contract.again {
-                all.insert(again.to_string(), answer("It was done before; the same answer again.", content));
+                all.insert(
+                    again.to_string(),
+                    answer("It was done before, or is not so; the answer in the same form.", content),
+                );
             }
         }
         Gives::List(schema) => {
@@ -245,6 +248,9 @@ fn responses(row: &Row, contract: &Contract, generator: &mut SchemaGenerator, pr
             let bytes = json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } });
             all.insert("200".into(), answer("The bytes.", bytes));
         }
+        Gives::Text(media) => {
+            all.insert("200".into(), answer("The text.", json!({ media: { "schema": { "type": "string" } } })));
+        }
         Gives::Events => {
             let events = json!({ "text/event-stream": { "schema": { "type": "string" } } });
             all.insert("200".into(), answer("A stream that does not end.", events));
@@ -265,10 +271,15 @@ fn responses(row: &Row, contract: &Contract, generator: &mut SchemaGenerator, pr
         let said: Vec<String> = codes.iter().map(|c| format!("`{}`: {}", c.as_str(), c.title())).collect();
         let tokens: Vec<&str> = codes.iter().map(|c| c.as_str()).collect();
         let schema = json!({ "allOf": [problem, { "properties": { "code": { "enum": tokens }, "status": { "const": status } } }] });
-        all.insert(
-            status.to_string(),
-            answer(&said.join(" "), json!({ "application/problem+json": { "schema": schema } })),
-        );
+        let refused = answer(&said.join(" "), json!({ "application/problem+json": { "schema": schema } }));
+        match all.get_mut(&status.to_string()) {
+            // an answer and problems of one status: told apart by their media type
+            Some(there) => {
+                there["description"] = json!(format!("The answer, or: {}", said.join(" ")));
+                there["content"]["application/problem+json"] = refused["content"]["application/problem+json"].clone();
+            }
+            None => drop(all.insert(status.to_string(), refused)),
+        }
     }
     Value::Object(all)
 }

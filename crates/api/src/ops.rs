@@ -155,12 +155,20 @@ macro_rules! ops {
             pub fn row(self) -> &'static Row {
                 &OPS[self as usize]
             }
+
+            /// Whether it is answered at the root too, without `/api/v1`: where probes and scrapers look.
+            pub fn at_root(self) -> bool {
+                matches!(self, Op::Live | Op::Ready | Op::Metrics)
+            }
         }
     };
 }
 
 ops! {
     Live Get "/livez" Open Json "Whether the process runs.";
+    Ready Get "/readyz" Open Json "Whether the node can take a referral and answer reads: 200, or 503 with what keeps it from that.";
+    Health Get "/health" Any Json "Every health item: what, why, what to do, and which item explains it.";
+    Metrics Get "/metrics" Any Download "Counters and measurements in Prometheus' text format.";
     Status Get "/status" Any Json "How the node is: identity, heads, peers, outbox, what needs doing.";
     WhoAmI Get "/whoami" Any Json "The token's name and role, and what it may do.";
     Tokens Get "/tokens" Admin List "Tokens by name and role; never their secrets.";
@@ -168,6 +176,9 @@ ops! {
     TokenRevoke Post "/tokens/{name}/revoke" Admin Json "Revokes a token.";
     Peers Get "/peers" Any List "Connected nodes, and known ones that are not connected.";
     Shutdown Post "/shutdown" Admin Json "Stops the node gracefully.";
+    Reach Post "/reach" Admin Json "Asks a connected member's node to dial this one back: which published addresses lead here."
+        ? by;
+    NotifyTest Post "/notify/test" Admin Json "Runs the notify command with a test notice, and tells how it ended.";
     AssertCurrent Post "/assert-current" Admin Json "Asserts that this node holds its own latest entries, although no peer confirmed it.";
 
     Members Get "/members" Any List "Participants and applicants with their standing. Filters: class, country, standing."

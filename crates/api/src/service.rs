@@ -1,13 +1,14 @@
 //! What the HTTP face asks of the node: one call, whatever the operation.
 
 use crate::ops::{Op, Role};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,13 @@ pub struct Attempt<'a> {
 pub enum Reply {
     /// JSON.
     Json(u16, serde_json::Value),
+    /// Text of a media type that no browser runs.
+    Text {
+        /// Media type.
+        media_type: &'static str,
+        /// The content.
+        text: String,
+    },
     /// Bytes, read to the end piece by piece.
     Bytes {
         /// A name for the file.
@@ -129,6 +137,8 @@ pub trait Service: Send + Sync + 'static {
     }
     /// Takes note of a request that was refused, by whomever: for the audit trail.
     fn refused(&self, _: &Attempt<'_>) {}
+    /// Told of each answer: which operation, status, the problem's code, and how long until the answer began.
+    fn answered(&self, _: Op, _status: u16, _: Option<Code>, _took: Duration) {}
     /// Carries out a call.
     fn call<'a>(&'a self, call: Call) -> Later<'a, Result<Reply, Problem>>;
     /// The newest event: where those begin who resume nothing.

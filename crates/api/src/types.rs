@@ -127,6 +127,113 @@ pub struct Todo {
     pub fix: String,
 }
 
+/// How bad a health item is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The node cannot take a referral, or not answer reads: it is not ready.
+    Down,
+    /// Somebody should look at it.
+    Warn,
+    /// Worth knowing.
+    Info,
+}
+
+impl Severity {
+    /// The stable token.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Severity::Down => "down",
+            Severity::Warn => "warn",
+            Severity::Info => "info",
+        }
+    }
+}
+
+/// Something about the node's health.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HealthItem {
+    /// A stable code.
+    pub code: String,
+    /// Whom it is about, where there can be several of a code.
+    pub about: Option<String>,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is.
+    pub what: String,
+    /// What usually brings it about.
+    pub cause: String,
+    /// What to do.
+    pub fix: String,
+    /// Codes of items that explain this one: mend those first.
+    pub depends_on: Vec<String>,
+    /// Seconds until such a fault shows up here after it began.
+    pub visible_within_s: u64,
+    /// Since when, as far as this process has seen.
+    pub since: Option<Time>,
+}
+
+/// The node's health.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    /// Whether it can take and store a referral and answer reads.
+    pub ready: bool,
+    /// Now, on this machine.
+    pub time: Time,
+    /// The program's version.
+    pub version: String,
+    /// Every item, the worst first; those that others explain stand behind them.
+    pub items: Vec<HealthItem>,
+}
+
+/// Whether the node can take and store a referral and answer reads.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Ready {
+    /// Whether it can.
+    pub ready: bool,
+    /// What keeps it from that.
+    pub items: Vec<Todo>,
+}
+
+/// Whether others reach this node.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Reach {
+    /// Whether one published address leads here.
+    pub ok: bool,
+    /// Whose node tried.
+    pub by: Name,
+    /// When.
+    pub at: Time,
+    /// Each published address.
+    pub addresses: Vec<ReachedAddress>,
+}
+
+/// How an attempt at one address ended.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ReachedAddress {
+    /// The address.
+    pub addr: String,
+    /// `ok`, `refused`, `timeout`, `unreachable`, `other_key`, `no_handshake`, `not_tried`.
+    pub outcome: String,
+}
+
+/// How the test of the notify command went.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct NotifyTested {
+    /// Whether the command ended with success.
+    pub ok: bool,
+    /// The program.
+    pub program: String,
+    /// Its exit code; null where it was ended by a signal, or never started.
+    pub exit_code: Option<i32>,
+    /// Why it counts as failed.
+    pub failure: Option<String>,
+    /// The first line of its standard error.
+    pub stderr: Option<String>,
+    /// Milliseconds that it took.
+    pub took_ms: u64,
+}
+
 /// How a participant is named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Name {
@@ -199,6 +306,12 @@ pub struct Peer {
     pub class: String,
     /// Where it is reached.
     pub addrs: Vec<String>,
+    /// Its program and version, as it says; members only.
+    #[serde(default)]
+    pub program: Option<String>,
+    /// Milliseconds that its clock is ahead of this machine's.
+    #[serde(default)]
+    pub clock_offset_ms: Option<i64>,
     /// When its heads were last found equal to ours.
     #[schemars(extend("format" = "date-time"))]
     pub level_at: Option<Time>,

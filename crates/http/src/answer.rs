@@ -39,6 +39,11 @@ pub(crate) fn json(status: u16, body: Vec<u8>) -> Response<Body> {
 pub(crate) fn reply(reply: Reply) -> Response<Body> {
     match reply {
         Reply::Json(status, value) => json(status, serde_json::to_vec(&value).expect("JSON values have text keys")),
+        Reply::Text { media_type, text } => {
+            let mut response = Response::new(Body::from(text));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+            response
+        }
         Reply::Bytes { name, media_type, len, content } => {
             let mut response = Response::new(pieces(content, len));
             let headers = response.headers_mut();

@@ -25,8 +25,10 @@ use lapwing_api::service::Service;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// What the face allows. Every limit has a default that fits a node on one machine.
 #[derive(Clone, Debug)]
@@ -73,9 +75,36 @@ struct Face {
     service: Arc<dyn Service>,
     limits: Limits,
     guard: guard::Guard,
+    /// Whether the node is stopping: then only probes are answered.
+    stopping: AtomicBool,
+    /// Requests whose answers have not begun.
+    under_way: watch::Sender<usize>,
 }
 
-/// Serves the API on `listener` until `stop` completes; open requests then get [`Limits::stop_time`] to end.
+/// A request under way, until it is dropped.
+struct UnderWay<'a>(&'a Face);
+
+impl Face {
+    fn begin(&self) -> UnderWay<'_> {
+        self.under_way.send_modify(|n| *n += 1);
+        UnderWay(self)
+    }
+
+    /// Completes when no request waits for its answer.
+    async fn idle(&self) {
+        // the sender lives as long as the face
+        let _ = self.under_way.subscribe().wait_for(|n| *n == 0).await;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.send_modify(|n| *n -= 1);
+    }
+}
+
+/// Serves the API on `listener` until `stop` completes; open requests then get [`Limits::stop_time`] to end, while new
+/// ones are refused and probes answered.
 ///
 /// Fails only where the listener cannot tell its own address. A connection that cannot be accepted is logged, and the
 /// next one is tried.
@@ -86,7 +115,8 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let guard = guard::Guard::new(listener.local_addr()?.port(), &limits.hosts);
-    let face = Arc::new(Face { service, limits, guard });
+    let (stopping, under_way) = (AtomicBool::new(false), watch::channel(0).0);
+    let face = Arc::new(Face { service, limits, guard, stopping, under_way });
     server::run(listener, face, stop).await;
     Ok(())
 }

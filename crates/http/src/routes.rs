@@ -9,12 +9,14 @@ use axum::http::{HeaderMap, Method as HttpMethod, Response};
 use axum::middleware::{self, Next};
 use axum::routing::{MethodFilter, on};
 use futures::FutureExt;
-use lapwing_api::ops::{Access, Body as Carries, Method, OPS, Row};
+use lapwing_api::ops::{Access, Body as Carries, Method, OPS, Op, Row};
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::{Attempt, Call, Caller, Reply};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 use tracing::Instrument;
 
 pub(crate) fn router(face: Arc<Face>) -> Router {
@@ -30,17 +32,23 @@ pub(crate) fn router(face: Arc<Face>) -> Router {
             let mut body = body.into_data_stream();
             let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
             let (path, mut caller) = (parts.uri.path().to_owned(), None);
-            match handle(face.clone(), row, parts, &mut body, &request, &mut caller).await {
-                Ok(response) => response,
+            let (begun, _under_way) = (Instant::now(), face.begin());
+            let (response, code) = match handle(face.clone(), row, parts, &mut body, &request, &mut caller).await {
+                Ok(response) => (response, None),
                 Err(problem) => {
                     let (op, caller) = (Some(row.op), caller.as_ref());
                     face.service.refused(&Attempt { op, caller, path: &path, request: &request, problem: &problem });
                     request::drain(&mut body).await;
-                    answer::problem(&problem)
+                    (answer::problem(&problem), Some(problem.code))
                 }
-            }
+            };
+            face.service.answered(row.op, response.status().as_u16(), code, begun.elapsed());
+            response
         };
         router = router.route(&format!("/api/v1{}", row.path), on(filter, handler));
+        if row.op.at_root() {
+            router = router.route(row.path, on(filter, handler));
+        }
     }
     router
         .method_not_allowed_fallback(|| async {
@@ -100,6 +108,9 @@ async fn handle(
 ) -> Result<Response<Body>, Problem> {
     if parts.method == HttpMethod::HEAD {
         return Err(Problem::new(Code::BadMethod, "this path does not take that method"));
+    }
+    if face.stopping.load(Ordering::Relaxed) && !matches!(row.op, Op::Live | Op::Ready | Op::Health | Op::Metrics) {
+        return Err(Problem::new(Code::Stopping, "the node is stopping"));
     }
     let caller = recognise(&face, row, &parts.headers)?;
     who.clone_from(&caller);

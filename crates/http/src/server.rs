@@ -9,11 +9,13 @@ use lapwing_api::problem::{Code, Problem};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// Connections that are being told that there are too many; beyond them no answer is given.
 const TURNED_AWAY: usize = 64;
@@ -29,38 +31,55 @@ pub(crate) async fn run(listener: TcpListener, face: Arc<Face>, stop: impl Futur
     let (stopping, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
+    let begin = |stream: TcpStream, connections: &mut JoinSet<()>| match places.clone().try_acquire_owned() {
+        Ok(place) => {
+            drop(connections.spawn(converse(stream, router.clone(), face.clone(), stopping.subscribe(), place)));
+        }
+        Err(_) => {
+            if let Ok(place) = refusals.clone().try_acquire_owned() {
+                connections.spawn(turn_away(stream, place));
+            }
+        }
+    };
     loop {
-        let accepted = tokio::select! {
+        tokio::select! {
             biased;
             () = &mut stop => break,
-            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection to the API could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        match places.clone().try_acquire_owned() {
-            Ok(place) => {
-                drop(connections.spawn(converse(stream, router.clone(), face.clone(), stopping.subscribe(), place)))
-            }
-            Err(_) => {
-                if let Ok(place) = refusals.clone().try_acquire_owned() {
-                    connections.spawn(turn_away(stream, place));
-                }
-            }
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            stream = accept(&listener) => begin(stream, &mut connections),
+        }
+    }
+    // what is under way may end; whoever comes now is told that the node stops, and probes see it
+    face.stopping.store(true, Ordering::Relaxed);
+    let deadline = Instant::now() + face.limits.stop_time;
+    loop {
+        tokio::select! {
+            biased;
+            () = face.idle() => break,
+            () = tokio::time::sleep_until(deadline) => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            stream = accept(&listener) => begin(stream, &mut connections),
         }
     }
     drop(listener);
     stopping.send_replace(true);
     let all_ended = async { while connections.join_next().await.is_some() {} };
     // what does not end in time is cut: the node must stop
-    let _ = tokio::time::timeout(face.limits.stop_time, all_ended).await;
+    let _ = tokio::time::timeout_at(deadline, all_ended).await;
     connections.shutdown().await;
+}
+
+/// The next connection. One that cannot be accepted is logged, and the next one tried.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the API could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
 }
 
 async fn converse(

@@ -22,6 +22,9 @@ struct Fake {
     dir: tempfile::TempDir,
     seen: Mutex<Vec<Seen>>,
     uploaded: Mutex<Vec<Vec<u8>>>,
+    told: Mutex<Vec<(Op, u16, Option<Code>)>>,
+    pausing: std::sync::atomic::AtomicBool,
+    release: tokio::sync::Notify,
 }
 
 impl Service for Fake {
@@ -31,6 +34,9 @@ impl Service for Fake {
     fn upload_dir(&self) -> PathBuf {
         self.dir.path().to_owned()
     }
+    fn answered(&self, op: Op, status: u16, code: Option<Code>, _: Duration) {
+        self.told.lock().unwrap().push((op, status, code));
+    }
     fn call<'a>(&'a self, call: Call) -> Later<'a, Result<Reply, Problem>> {
         Box::pin(async move {
             let params: Vec<(String, String)> = call.params.into_iter().collect();
@@ -38,6 +44,10 @@ impl Service for Fake {
             assert!(!asked("panic"), "a handler panics");
             if asked("slow") {
                 tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+            if asked("pause") {
+                self.pausing.store(true, std::sync::atomic::Ordering::SeqCst);
+                self.release.notified().await;
             }
             if let Some(path) = &call.upload {
                 self.uploaded.lock().unwrap().push(std::fs::read(path).unwrap());
@@ -80,12 +90,19 @@ impl Service for Fake {
 struct Running {
     address: SocketAddr,
     fake: Arc<Fake>,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    stop: Mutex<Option<tokio::sync::oneshot::Sender<()>>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 fn run(limits: Limits) -> Running {
-    let fake = Arc::new(Fake { dir: tempfile::tempdir().unwrap(), seen: Mutex::default(), uploaded: Mutex::default() });
+    let fake = Arc::new(Fake {
+        dir: tempfile::tempdir().unwrap(),
+        seen: Mutex::default(),
+        uploaded: Mutex::default(),
+        told: Mutex::default(),
+        pausing: Default::default(),
+        release: Default::default(),
+    });
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (tell, told) = std::sync::mpsc::channel();
     let service = fake.clone();
@@ -96,7 +113,7 @@ fn run(limits: Limits) -> Running {
             serve(listener, service, limits, async { drop(stopped.await) }).await.unwrap();
         });
     });
-    Running { address: told.recv().unwrap(), fake, stop: Some(stop), thread: Some(thread) }
+    Running { address: told.recv().unwrap(), fake, stop: Mutex::new(Some(stop)), thread: Some(thread) }
 }
 
 fn quick() -> Limits {
@@ -114,7 +131,7 @@ fn quick() -> Limits {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        drop(self.stop.lock().unwrap().take());
         let _ = self.thread.take().unwrap().join();
     }
 }
@@ -472,10 +489,68 @@ fn it_stops_though_a_watcher_stays() {
     );
     stream.write_all(head.as_bytes()).unwrap();
     stream.read_exact(&mut [0; 20]).unwrap();
-    drop(node.stop.take());
+    drop(node.stop.lock().unwrap().take());
     let began = std::time::Instant::now();
     node.thread.take().unwrap().join().unwrap();
     assert!(began.elapsed() < Duration::from_secs(3));
+    node.thread = Some(std::thread::spawn(|| {}));
+}
+
+#[test]
+fn probes_and_scrapers_are_answered_at_the_root_too_behind_the_same_guard() {
+    let node = run(quick());
+    for path in ["/livez", "/readyz", "/api/v1/livez", "/api/v1/readyz"] {
+        assert_eq!(node.ask("GET", path, &[], b"").status, 200, "{path}");
+        assert_eq!(node.code("GET", path, &[("host", "evil.example")], b""), Code::BadHost);
+        assert_eq!(node.code("GET", path, &[("origin", "http://evil.example")], b""), Code::BadHost);
+        assert_eq!(node.code("POST", path, &[], b""), Code::BadMethod);
+    }
+    assert_eq!(node.code("GET", "/metrics", &[], b""), Code::Unauthenticated);
+    for role in Role::ALL {
+        let token = format!("Bearer {role}");
+        assert_eq!(node.ask("GET", "/metrics", &[("authorization", &token)], b"").status, 200);
+    }
+    assert_eq!(node.code("GET", "/status", &[("authorization", "Bearer admin")], b""), Code::NoRoute);
+}
+
+#[test]
+fn every_answer_is_told_of_with_its_operation_status_and_code() {
+    let node = run(quick());
+    node.ask("GET", "/livez", &[], b"");
+    node.code("GET", "/api/v1/status", &[], b"");
+    let told = node.fake.told.lock().unwrap().clone();
+    assert_eq!(told, [(Op::Live, 200, None), (Op::Status, 401, Some(Code::Unauthenticated))]);
+}
+
+#[test]
+fn while_it_stops_what_is_under_way_ends_new_requests_are_refused_and_probes_answered() {
+    let mut node = run(Limits { stop_time: Duration::from_secs(20), ..quick() });
+    let address = node.address;
+    let begun = std::thread::scope(|scope| {
+        let slow =
+            scope.spawn(|| node.ask("GET", "/api/v1/members/pause", &[("authorization", "Bearer officer")], b""));
+        let asked = std::time::Instant::now();
+        while !node.fake.pausing.load(std::sync::atomic::Ordering::SeqCst) {
+            assert!(asked.elapsed() < Duration::from_secs(10));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        node.fake.told.lock().unwrap().clear();
+        drop(node.stop.lock().unwrap().take());
+        let refused = (0..200).any(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            let answer = node.ask("GET", "/api/v1/status", &[("authorization", "Bearer admin")], b"");
+            answer.status == 503 && answer.problem().code == Code::Stopping
+        });
+        assert!(refused);
+        assert_eq!(node.ask("GET", "/readyz", &[], b"").status, 200, "the node itself says whether it is ready");
+        let released = std::time::Instant::now();
+        node.fake.release.notify_one();
+        assert_eq!(slow.join().unwrap().status, 200, "what was under way has its answer");
+        released
+    });
+    node.thread.take().unwrap().join().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(10), "it ends with the last answer and not with its time");
+    assert!(TcpStream::connect(address).is_err());
     node.thread = Some(std::thread::spawn(|| {}));
 }
 

@@ -2,6 +2,7 @@
 
 mod cli;
 mod demo;
+mod log;
 mod run;
 
 fn main() -> std::process::ExitCode {

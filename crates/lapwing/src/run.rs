@@ -1,45 +1,72 @@
 //! `lapwing run`: the daemon, from its data folder until it is told to stop.
 
 use crate::cli::run_options::RunOptions;
+use crate::log;
 use anyhow::Context;
 use lapwing_api::problem::{Code, Problem};
-use lapwing_node::config::{LogFormat, LogSettings, Settings, multiaddr};
+use lapwing_node::config::{Settings, multiaddr};
 use lapwing_node::folder::Folder;
 use lapwing_node::keys::{KeyFileError, Passphrase};
 use lapwing_node::node::{Node, NodeError, StartOptions};
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The exit code after a second signal.
+const ENDED_AT_ONCE: i32 = 130;
 
 /// Runs a node until SIGINT or SIGTERM, or until it fails.
 pub fn run(folder: Folder, options: RunOptions) -> anyhow::Result<ExitCode> {
     let settings = settings(&folder, &options)?;
-    log(&settings.log);
+    log::begin(&settings.log).map_err(|e| {
+        let file = settings.log.file.as_deref().map(|f| f.display().to_string()).unwrap_or_default();
+        Problem::new(Code::Config, format!("the log file {file} cannot be opened: {e}"))
+            .hint("Make its folder writable for the node's user, or change `[log] file`.")
+    })?;
     let passphrase = passphrase(&folder, &settings, &options)?;
     let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.context("no threads for the node")?;
-    let outcome = runtime.block_on(async {
+    let outcome: anyhow::Result<()> = runtime.block_on(async {
         let start = StartOptions { assert_current: options.assert_current };
-        let node = Node::start(folder, settings, passphrase.as_ref(), start).await?;
+        let node = Node::start(folder, settings, passphrase.as_ref(), start).await.map_err(problem)?;
         println!("The node runs. Its API listens on {}; `lapwing status` tells how it is. Ctrl-C stops it.", node.api);
         let office = node.office.clone();
+        let mut signals = Signals::new().context("signals cannot be waited for")?;
         tokio::spawn(async move {
-            signalled().await;
-            tracing::info!("told to stop");
+            let signal = signals.next().await;
+            tracing::info!(signal, "told to stop; a second signal ends it at once");
             office.stop();
+            signals.next().await;
+            tracing::warn!(
+                "ended at once: what was acknowledged is durable, the index is looked through at the next start"
+            );
+            std::process::exit(ENDED_AT_ONCE);
         });
-        node.wait().await
+        Ok(node.wait().await.map_err(problem)?)
     });
-    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
-    outcome.map(|()| ExitCode::SUCCESS).map_err(|e| problem(e).into())
+    // handlers that still block are waited for no longer: nobody waits for their answers
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    outcome.map(|()| ExitCode::SUCCESS)
 }
 
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
+/// The signals that stop a node.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Signals { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next one; its name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.int.recv() => "SIGINT",
+        }
     }
 }
 
@@ -83,18 +110,6 @@ fn passphrase(folder: &Folder, settings: &Settings, options: &RunOptions) -> any
         Ok(_) => Err(crate::cli::fail::key(KeyFileError::PassphraseNeeded(folder.feed_key())).into()),
         Err(e) => Err(crate::cli::fail::key(e).into()),
     }
-}
-
-fn log(settings: &LogSettings) {
-    let level = settings.level.as_str();
-    let filter =
-        tracing_subscriber::EnvFilter::new(format!("{level},libp2p=warn,yamux=warn,sled=warn,multistream_select=warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // a second subscriber in one process would be a fault of tests only: the first one stays
-    let _ = match settings.format {
-        LogFormat::Json => builder.json().try_init(),
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-    };
 }
 
 /// An error with its causes, where they say more.

@@ -34,6 +34,7 @@ pub(crate) struct Node {
     pub sync: Screen<Direct>,
     pub case: Screen<Direct>,
     pub blob: Screen<Direct>,
+    pub reach: Screen<Direct>,
     pub identify: Gate<identify::Behaviour>,
     pub ping: Gate<ping::Behaviour>,
     pub gossip_pub: Gate<Gossip>,
@@ -44,6 +45,7 @@ impl Node {
     pub(crate) fn new(
         key: PublicKey,
         network: &str,
+        agent: &str,
         limits: &Limits,
         roster: &Roster,
         counters: &Arc<Counters>,
@@ -60,7 +62,7 @@ impl Node {
         };
         // Members know our addresses from our NodeBinding; only how they see us is news.
         let identify = identify::Config::new(format!("/lapwing/{network}"), key)
-            .with_agent_version("lapwing".into())
+            .with_agent_version(agent.to_owned())
             .with_hide_listen_addrs(true)
             .with_push_listen_addr_updates(false)
             .with_cache_size(0);
@@ -73,6 +75,7 @@ impl Node {
             sync: direct(Protocol::Sync)?,
             case: direct(Protocol::Case)?,
             blob: direct(Protocol::Blob)?,
+            reach: direct(Protocol::Reach)?,
             identify: Gate::new(identify::Behaviour::new(identify), roster.clone(), |class| class > Class::Stranger),
             ping: Gate::new(ping::Behaviour::new(ping), roster.clone(), |class| class > Class::Stranger),
             gossip_pub: Gate::new(gossip(network, Plane::Pub)?, roster.clone(), |class| class.permits(Plane::Pub)),
@@ -87,6 +90,7 @@ impl Node {
             Protocol::Sync => &mut self.sync.inner,
             Protocol::Case => &mut self.case.inner,
             Protocol::Blob => &mut self.blob.inner,
+            Protocol::Reach => &mut self.reach.inner,
         }
     }
 

@@ -16,6 +16,8 @@ pub struct NetConfig {
     /// The network's short name in all protocol names: 1 to 64 letters, digits, `-` or `_`. Nodes of different
     /// networks do not understand each other.
     pub network: String,
+    /// The program and its version, as members are told.
+    pub program: String,
     /// Where to listen: multiaddr, or `ip:port`; port 0 takes a free one. Empty: dial only.
     pub listen: Vec<String>,
     /// How much of everything.
@@ -26,7 +28,13 @@ impl NetConfig {
     /// A configuration with the default limits.
     #[must_use]
     pub fn new(node_key: [u8; 32], network: impl Into<String>) -> Self {
-        NetConfig { node_key, network: network.into(), listen: Vec::new(), limits: Limits::default() }
+        NetConfig {
+            node_key,
+            network: network.into(),
+            program: "lapwing".into(),
+            listen: Vec::new(),
+            limits: Limits::default(),
+        }
     }
 }
 

@@ -436,10 +436,12 @@ impl Driver {
             NodeEvent::Sync(event) => self.exchanged(Protocol::Sync, event),
             NodeEvent::Case(event) => self.exchanged(Protocol::Case, event),
             NodeEvent::Blob(event) => self.exchanged(Protocol::Blob, event),
+            NodeEvent::Reach(event) => self.exchanged(Protocol::Reach, event),
             NodeEvent::GossipPub(event) => self.gossiped(Plane::Pub, event),
             NodeEvent::GossipAgy(event) => self.gossiped(Plane::Agy, event),
             NodeEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
-                self.tell(Event::Observed { peer: Peer(peer_id), addr: info.observed_addr.to_string() });
+                let program = info.agent_version.chars().filter(char::is_ascii_graphic).take(64).collect();
+                self.tell(Event::Observed { peer: Peer(peer_id), addr: info.observed_addr.to_string(), program });
             }
             NodeEvent::Ping(ping::Event { peer, connection, result: Err(failure) }) => {
                 let seated = self.state.links.seat(&peer).is_some_and(|link| link.id == connection);

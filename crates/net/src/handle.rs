@@ -95,7 +95,7 @@ pub fn start(config: NetConfig) -> Result<(Handle, mpsc::Receiver<Event>), Start
     let us = key.public().to_peer_id();
     let (counters, roster) = (Arc::new(Counters::default()), Roster::default());
 
-    let node = Node::new(key.public(), &network, &limits, &roster, &counters)?;
+    let node = Node::new(key.public(), &network, &config.program, &limits, &roster, &counters)?;
     let (stop, stopped) = watch::channel(());
     let (fell, fallen) = mpsc::channel(1);
     let connections = runtime.clone();

@@ -5,7 +5,7 @@
 //!
 //! - **Two planes of gossip**, of which one is for agencies alone. Each peer is let in by its [`Class`] and put out the
 //!   moment it loses it: see `gate`.
-//! - **Five request and response protocols**, with bounds in length, time and number: see [`Protocol`]. Strangers may
+//! - **Six request and response protocols**, with bounds in length, time and number: see [`Protocol`]. Strangers may
 //!   use two of them.
 //! - **A place for members**, whatever strangers do: see `admission` and `vestibule`.
 //! - **Bounded queues.** When the caller is slow, nothing is read from the network; no event is lost. Gossip itself may
@@ -60,6 +60,7 @@ pub mod handle;
 mod links;
 pub mod message;
 pub mod peer;
+pub mod probe;
 mod roster;
 mod screen;
 pub mod stats;

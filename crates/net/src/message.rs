@@ -92,11 +92,14 @@ pub enum Protocol {
     Case,
     /// Evidence, by the piece.
     Blob,
+    /// Please dial me back: does my published address lead to me.
+    Reach,
 }
 
 impl Protocol {
     /// All protocols.
-    pub const ALL: [Protocol; 5] = [Protocol::Hello, Protocol::Apply, Protocol::Sync, Protocol::Case, Protocol::Blob];
+    pub const ALL: [Protocol; 6] =
+        [Protocol::Hello, Protocol::Apply, Protocol::Sync, Protocol::Case, Protocol::Blob, Protocol::Reach];
 
     /// The short name, as it stands in the protocol's full name and in logs.
     #[must_use]
@@ -107,6 +110,7 @@ impl Protocol {
             Protocol::Sync => "sync",
             Protocol::Case => "case",
             Protocol::Blob => "blob",
+            Protocol::Reach => "reach",
         }
     }
 
@@ -121,6 +125,7 @@ impl Protocol {
             // One sealed message of at most 256 KiB, with room for its envelope and a batch of small ones.
             Protocol::Case => 400 * KIB,
             Protocol::Blob => 4 * KIB,
+            Protocol::Reach => KIB,
         }
     }
 
@@ -134,6 +139,7 @@ impl Protocol {
             Protocol::Case => 64 * KIB,
             // A piece, or its list of 32-byte hashes, of at most 1 MiB.
             Protocol::Blob => 1024 * KIB + 64 * KIB,
+            Protocol::Reach => 4 * KIB,
         }
     }
 
@@ -284,12 +290,14 @@ pub enum Event {
         /// Why.
         why: DialError,
     },
-    /// A member sees us at this address. For the operator's eyes; it is only what the member says.
+    /// A member says what it is and where it sees us. For the operator's eyes; it is only what the member says.
     Observed {
         /// Who says so.
         peer: Peer,
         /// Where it sees us.
         addr: String,
+        /// Its program and version, in its own words: at most 64 printable ASCII characters.
+        program: String,
     },
     /// A gossiped message that was not seen within ten minutes. Wants a [`Command::Verdict`]; without one it is not
     /// passed on.
@@ -442,8 +450,8 @@ impl fmt::Debug for Event {
             Event::DialFailed { peer, addrs, why } => {
                 f.debug_struct("DialFailed").field("peer", peer).field("addrs", addrs).field("why", why).finish()
             }
-            Event::Observed { peer, addr } => {
-                f.debug_struct("Observed").field("peer", peer).field("addr", addr).finish()
+            Event::Observed { peer, addr, program } => {
+                f.debug_struct("Observed").field("peer", peer).field("addr", addr).field("program", program).finish()
             }
             Event::Gossip { plane, source, bytes, token } => f
                 .debug_struct("Gossip")

@@ -57,7 +57,7 @@ pub struct Stats {
     /// The agencies' plane.
     pub gossip_agy: PlaneStats,
     /// By [`Protocol::ALL`]; see [`Stats::of`].
-    pub protocols: [ProtocolStats; 5],
+    pub protocols: [ProtocolStats; 6],
     /// Connections refused by the budgets of [`Limits`](crate::config::Limits).
     pub denied: u64,
     /// Handshakes thrown out to make room.
@@ -142,7 +142,7 @@ impl ProtocolCounters {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     planes: [PlaneCounters; 2],
-    protocols: [ProtocolCounters; 5],
+    protocols: [ProtocolCounters; 6],
     pub denied: AtomicU64,
     pub evicted: AtomicU64,
     pub connected: AtomicU64,

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// Bytes of the file at most.
 const MAX_FILE: u64 = 1 << 20;
 
+/// A log file is not put aside for less.
+const LOG_BYTES_LEAST: u64 = 4096;
+
 /// The port on which nodes talk to each other.
 pub const P2P_PORT: u16 = 7420;
 /// The port of the local API.
@@ -170,13 +173,12 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// How much.
     pub level: LogLevel,
-}
-
-/// `[notify]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NotifySettings {
-    /// A program and its arguments; it gets JSON on standard input. None: the line in `lapwing status` is the notice.
-    pub command: Option<Vec<String>>,
+    /// A file that takes the lines instead of standard error.
+    pub file: Option<PathBuf>,
+    /// Bytes at which the file is put aside and a new one begun.
+    pub max_bytes: u64,
+    /// Files that were put aside and are kept.
+    pub keep: u32,
 }
 
 /// `[backup]`.
@@ -184,6 +186,15 @@ pub struct NotifySettings {
 pub struct BackupSettings {
     /// Days after which a backup of the keyring is refused: erasure is complete when the last one has expired.
     pub keyring_days: u64,
+    /// Days after which people are reminded that the newest backup is old.
+    pub remind_days: u64,
+}
+
+/// `[notify]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotifySettings {
+    /// A program and its arguments; it gets JSON on standard input. None: the line in `lapwing status` is the notice.
+    pub command: Option<Vec<String>>,
 }
 
 /// `[policy]`.
@@ -214,10 +225,16 @@ impl Default for Settings {
                 upload_bytes: 64 << 30,
                 disk_low_bytes: 1 << 30,
             },
-            log: LogSettings { format: LogFormat::Text, level: LogLevel::Info },
+            log: LogSettings {
+                format: LogFormat::Text,
+                level: LogLevel::Info,
+                file: None,
+                max_bytes: 64 << 20,
+                keep: 5,
+            },
             notify: NotifySettings { command: None },
             policy: PolicySettings { auto_clear: true },
-            backup: BackupSettings { keyring_days: 30 },
+            backup: BackupSettings { remind_days: 7, keyring_days: 30 },
         }
     }
 }
@@ -417,6 +434,20 @@ fn read(text: &str, base: &Path) -> Result<(Settings, Reader), ConfigFaults> {
     if !(1..=3650).contains(&s.backup.keyring_days) {
         r.fault("backup.keyring_days", "must be 1 to 3650");
     }
+    if let Some(file) = r.take::<PathBuf>("log", "file", "a path") {
+        match file.as_os_str().is_empty() {
+            true => r.fault("log.file", "must be a path"),
+            false => s.log.file = Some(base.join(file)),
+        }
+    }
+    set(&mut s.log.max_bytes, r.take("log", "max_bytes", bytes));
+    if s.log.max_bytes < LOG_BYTES_LEAST {
+        r.fault("log.max_bytes", format!("must be at least {LOG_BYTES_LEAST}"));
+    }
+    set(&mut s.log.keep, r.take("log", "keep", "a whole number from 0 to 1000"));
+    if s.log.keep > 1000 {
+        r.fault("log.keep", "must be a whole number from 0 to 1000");
+    }
     if let Some(command) = r.take::<Vec<String>>("notify", "command", "a list: a program and its arguments") {
         match command.first() {
             None => {}
@@ -427,6 +458,11 @@ fn read(text: &str, base: &Path) -> Result<(Settings, Reader), ConfigFaults> {
         }
     }
     set(&mut s.policy.auto_clear, r.take("policy", "auto_clear", "true or false"));
+    let days = "a whole number of days from 1 to 3650";
+    set(&mut s.backup.remind_days, r.take("backup", "remind_days", days));
+    if !(1..=3650).contains(&s.backup.remind_days) {
+        r.fault("backup.remind_days", format!("must be {days}"));
+    }
     r.finish();
     Ok((s, r))
 }
@@ -471,8 +507,13 @@ mod tests {
             upload_bytes = "many"
             [log]
             level = "loud"
+            file = 7
+            max_bytes = 10
+            keep = -1
             [notify]
             command = ["mail"]
+            [backup]
+            remind_days = 0
             [elsewhere]
             x = 1
         "#;
@@ -480,10 +521,14 @@ mod tests {
         found.sort();
         let expected = [
             "api.listen",
+            "backup.remind_days",
             "elsewhere",
             "limits.members",
             "limits.upload_bytes",
+            "log.file",
+            "log.keep",
             "log.level",
+            "log.max_bytes",
             "node.bootstrap.1",
             "node.lisen",
             "node.listen.0",
@@ -514,10 +559,11 @@ mod tests {
 
     #[test]
     fn addresses_and_paths_are_read_as_meant() {
-        let text = "[node]\nlisten = \"127.0.0.1:0\"\n[keys]\npassphrase_file = \"pass\"";
+        let text = "[node]\nlisten = \"127.0.0.1:0\"\n[keys]\npassphrase_file = \"pass\"\n[log]\nfile = \"node.log\"";
         let settings = Settings::parse(text, Path::new("/data")).unwrap();
         assert_eq!(settings.node.listen, ["/ip4/127.0.0.1/tcp/0"]);
         assert_eq!(settings.keys.passphrase_file, Some(PathBuf::from("/data/pass")));
+        assert_eq!(settings.log.file, Some(PathBuf::from("/data/node.log")));
         for good in ["[::1]:1", "/dns4/a.example/tcp/7420/p2p/12D3KooWx", "/ip6/::1/tcp/0"] {
             multiaddr(good).unwrap();
         }

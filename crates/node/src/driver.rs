@@ -11,9 +11,9 @@
 //! A full disk is told from a broken one: writes are refused with `disk_full` until there is room, and the engine is
 //! put back to what the journal holds, for what was decided in memory was never said.
 
-use crate::book;
 use crate::node::HighWater;
 use crate::office::{Office, Order, Outcome, View, now_ms};
+use crate::{book, metrics};
 use lapwing_api::problem::{Code, Problem};
 use lapwing_engine::engine::Engine;
 use lapwing_engine::fact::Fact;
@@ -28,7 +28,7 @@ use lapwing_store::journal::{AppendError, Journal};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Inputs that one commit takes at most.
@@ -107,7 +107,7 @@ impl Driver {
             let wake = self.engine.wake_at(now).map_or(60_000, |at| at.saturating_sub(now).clamp(1, 60_000));
             tokio::select! {
                 biased;
-                () = self.office.stopped() => return None,
+                () = self.office.ended() => return None,
                 order = self.orders.recv() => { let order = order?; batch.push(self.input(order)); }
                 () = tokio::time::sleep(Duration::from_millis(wake)) => batch.push(Input::Wake),
             }
@@ -129,8 +129,11 @@ impl Driver {
 
     fn take(&mut self, batch: Vec<Input>) -> Result<(), DriverError> {
         let mut all = lapwing_engine::step::Step::default();
+        self.office.metrics.batch(batch.len());
         for input in batch {
+            let kind = metrics::kind(&input);
             let step = self.engine.handle(input, now_ms());
+            self.office.metrics.handled(kind, &step);
             all.facts.extend(step.facts);
             all.effects.extend(step.effects);
         }
@@ -142,10 +145,10 @@ impl Driver {
         let (facts, effects) = (step.facts, step.effects);
         if !facts.is_empty() {
             let payloads: Vec<Vec<u8>> = facts.iter().map(book::write_fact).collect();
+            let begun = Instant::now();
             match self.journal.append(&payloads) {
                 Ok(positions) => {
-                    self.office.counters.add("commits", 1);
-                    self.office.counters.add("facts", facts.len() as u64);
+                    self.office.metrics.committed(&facts, self.engine.state(), begun.elapsed());
                     self.note(&facts, &positions);
                     if facts.iter().any(|f| matches!(f, Fact::Entry(k) if k.entry.header().pid == self.office.me)) {
                         self.write_highwater()?;

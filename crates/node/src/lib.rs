@@ -8,6 +8,7 @@
 //!  │    └─ links  connections, requests and their answers
 //!  ├─ vault       keys         ├─ book   where records stand
 //!  ├─ upkeep      own records  ├─ tell   people
+//!  ├─ watch       measures (measure), tells what is wrong (health), counts (metrics)
 //!  └─ desk        the API's operations
 //! ```
 
@@ -21,12 +22,16 @@ pub mod driver;
 pub mod erasure;
 pub mod folder;
 pub mod founding;
+pub mod health;
 pub mod keys;
 pub mod links;
+pub mod measure;
+pub mod metrics;
 pub mod node;
 pub mod office;
 pub mod post;
 pub mod push;
+mod reach;
 pub mod restore;
 mod switchboard;
 pub mod sync;
@@ -35,3 +40,4 @@ pub mod tokens;
 pub mod transfer;
 mod upkeep;
 pub mod vault;
+pub mod watch;

@@ -3,6 +3,7 @@
 //! What comes in, and what follows from who is connected, is the switchboard's.
 
 use crate::office::{Office, View, now_ms};
+use crate::reach::Reaching;
 use lapwing_engine::membership::Standing;
 use lapwing_net::config::{NetConfig, StartError};
 use lapwing_net::handle::Handle;
@@ -20,6 +21,9 @@ use tokio::sync::{mpsc, oneshot};
 const FOLLOW_UP_MS: u64 = 1_000;
 /// How many of them.
 const FOLLOW_UP_PEERS: usize = 8;
+
+/// The highest schema that this program reads.
+pub(crate) const SCHEMA: u64 = 1;
 
 /// What is known of one node.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +49,12 @@ pub struct Link {
     pub(crate) syncing: bool,
     pub(crate) sync_again: bool,
     pub(crate) clock_offset: Option<i64>,
+    /// The other end of its connection, as we see it.
+    pub(crate) seen_at: Option<String>,
+    /// Its program and version, as it says.
+    pub(crate) program: Option<String>,
+    /// Since when it may ask to be dialled again, in milliseconds UTC.
+    pub(crate) next_reach: u64,
 }
 
 /// What this node knows of its own application.
@@ -72,6 +82,7 @@ pub struct Links {
     next_request: AtomicU64,
     pub(crate) next_bootstrap: AtomicU64,
     pub(crate) listening: Mutex<Vec<String>>,
+    pub(crate) reach: Reaching,
     /// How this node's own application goes.
     pub application: Mutex<Applying>,
 }
@@ -108,6 +119,7 @@ impl Links {
             next_request: AtomicU64::new(1),
             next_bootstrap: AtomicU64::new(0),
             listening: Mutex::default(),
+            reach: Reaching::default(),
             application: Mutex::default(),
         };
         Ok((Arc::new(links), events))
@@ -144,6 +156,20 @@ impl Links {
         links.iter().filter(|(_, l)| l.connected).filter_map(|(p, l)| Some((*p, l.pid?))).collect()
     }
 
+    /// Milliseconds that each connected member's clock is ahead of ours, ascending.
+    pub(crate) fn clock_offsets(&self) -> Vec<i64> {
+        let links = lock(&self.links);
+        let members = links.values().filter(|l| l.connected && l.class != Class::Stranger);
+        let mut offsets: Vec<i64> = members.filter_map(|l| l.clock_offset).collect();
+        offsets.sort_unstable();
+        offsets
+    }
+
+    /// What the network part has counted.
+    pub(crate) fn stats(&self) -> lapwing_net::stats::Stats {
+        self.handle().stats()
+    }
+
     fn handle(&self) -> Handle {
         lock(&self.handle).clone()
     }
@@ -158,7 +184,7 @@ impl Links {
         let id = self.next_request.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         lock(&self.requests).insert(id, sender);
-        self.office.counters.add("requests", 1);
+        self.office.metrics.peer_requests.inc();
         self.send(Command::Request { id, peer, protocol, bytes }).await;
         let answer = answer.await;
         lock(&self.requests).remove(&id);

@@ -17,6 +17,7 @@ use crate::office::{Office, Parts, View, now_ms};
 use crate::tokens::{TokenError, Tokens};
 use crate::transfer::Transfers;
 use crate::vault::Vault;
+use crate::watch::Watch;
 use crate::{applicant, erasure, post, tell, upkeep};
 use lapwing_engine::author::Chain;
 use lapwing_engine::engine::{Config as EngineConfig, Engine};
@@ -336,6 +337,7 @@ impl Node {
         });
         erasure::finish(&office)?;
         let mut net = NetConfig::new(*keys.node, network.to_string()[..13].to_owned());
+        net.program = concat!("lapwing/", env!("CARGO_PKG_VERSION")).into();
         net.listen = settings.node.listen.clone();
         net.limits = NetLimits {
             strangers: settings.limits.strangers,
@@ -371,8 +373,15 @@ impl Node {
             next_reply: 1,
             own: Default::default(),
         };
-        let desk =
-            Arc::new(Desk::new(office.clone(), Arc::new(tokens), links.clone(), transfers.clone(), folder.uploads()));
+        let watch = Watch::new(office.clone(), links.clone(), folder.clone());
+        let desk = Arc::new(Desk::new(
+            office.clone(),
+            Arc::new(tokens),
+            links.clone(),
+            transfers.clone(),
+            folder.uploads(),
+            watch.clone(),
+        ));
         let mut parts: JoinSet<Result<(), NodeError>> = JoinSet::new();
         parts.spawn(async move {
             let journal = driver.run(first).await?;
@@ -382,6 +391,7 @@ impl Node {
         parts.spawn(links.clone().run(events).then_ok());
         parts.spawn(outwards(office.clone(), links.clone(), effects).then_ok());
         parts.spawn(upkeep::run(office.clone(), links.clone(), folder.restored()).then_ok());
+        parts.spawn(watch.run().then_ok());
         if !identity.founder {
             let application = Application {
                 id_log: identity.entries.clone(),
@@ -397,15 +407,19 @@ impl Node {
             ..lapwing_http::Limits::default()
         };
         parts.spawn(async move {
-            let stop = async move { http_office.stopped().await };
-            lapwing_http::serve(listener, desk, limits, stop).await.map_err(|e| NodeError::Api(api, e))
+            let stop = http_office.stopped();
+            let served = lapwing_http::serve(listener, desk, limits, stop).await;
+            // those who asked have their answers: the driver may end
+            http_office.end();
+            served.map_err(|e| NodeError::Api(api, e))
         });
         transfers.resume();
         tracing::info!(%api, me = %me.short(), "the node runs");
         Ok(Node { office, links, api, parts, _lock: lock })
     }
 
-    /// Runs until every part has stopped; the first failure stops the others.
+    /// Runs until every part has stopped; the first failure stops the others. Then the index is closed, so that the next
+    /// start need not walk it; the driver has settled the journal.
     pub async fn wait(mut self) -> Result<(), NodeError> {
         let mut failure = None;
         while let Some(ended) = self.parts.join_next().await {
@@ -413,10 +427,19 @@ impl Node {
             if let Err(error) = result {
                 tracing::error!(%error, "the node stops");
                 failure.get_or_insert(error);
+                // of a part that failed nobody waits for more
+                self.office.end();
             }
             self.office.stop();
         }
-        failure.map_or(Ok(()), Err)
+        if let Err(error) = tokio::task::block_in_place(|| self.office.book.index.close()) {
+            tracing::warn!(%error, "the index could not be closed; it is looked through at the next start");
+        }
+        match failure {
+            None => tracing::info!("the node has stopped"),
+            Some(error) => return Err(error),
+        }
+        Ok(())
     }
 }
 

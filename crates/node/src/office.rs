@@ -3,6 +3,7 @@
 use crate::audit::{self, Refusals};
 use crate::book::Book;
 use crate::config::Settings;
+use crate::metrics::Metrics;
 use crate::vault::Vault;
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::EventId;
@@ -11,9 +12,8 @@ use lapwing_engine::state::State;
 use lapwing_engine::step::{Answer, Command, Event, Input, Refused, ReplyTo};
 use lapwing_record::id::{NetworkId, Pid};
 use lapwing_store::blobs::BlobStore;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -82,35 +82,26 @@ pub struct Office {
     pub started: u64,
     /// When it started, by a clock that nobody sets.
     since: std::time::Instant,
-    /// Counters by name.
-    pub counters: Counters,
     /// Bounds what refusals cost in the audit trail.
     pub(crate) refusals: Refusals,
+    /// What is counted.
+    pub metrics: Metrics,
     view: RwLock<Arc<View>>,
     changed: watch::Sender<u64>,
     orders: mpsc::Sender<Order>,
     events: Events,
-    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
 }
 
-/// Counters, for operators and tests.
-#[derive(Default)]
-pub struct Counters {
-    by_name: Mutex<BTreeMap<&'static str, Arc<AtomicU64>>>,
-}
-
-impl Counters {
-    /// Adds to a counter.
-    pub fn add(&self, name: &'static str, n: u64) {
-        let mut map = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
-        map.entry(name).or_default().fetch_add(n, Ordering::Relaxed);
-    }
-
-    /// All of them.
-    pub fn all(&self) -> BTreeMap<String, u64> {
-        let map = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
-        map.iter().map(|(k, v)| ((*k).to_owned(), v.load(Ordering::Relaxed))).collect()
-    }
+/// How far the node is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// It runs.
+    Running,
+    /// Nothing new is begun; requests under way may end.
+    Stopping,
+    /// Nobody waits for the driver any more.
+    Ending,
 }
 
 /// Recent events with their numbers, kept for those who resume.
@@ -201,13 +192,13 @@ impl Office {
             erasures: parts.erasures,
             started: now_ms(),
             since: std::time::Instant::now(),
-            counters: Counters::default(),
             refusals: Refusals::default(),
+            metrics: Metrics::default(),
             view: RwLock::new(Arc::new(parts.view)),
             changed: watch::channel(0).0,
             orders,
             events: Events::default(),
-            stop: watch::channel(false).0,
+            phase: watch::channel(Phase::Running).0,
         };
         (Arc::new(office), receiver)
     }
@@ -260,15 +251,48 @@ impl Office {
         self.ask(move |reply| Input::Local { command: Box::new(command), by, reply }).await?.map_err(problem)
     }
 
-    /// Asks every part of the node to stop.
+    /// How many inputs wait for the driver, and how many may.
+    pub fn queue(&self) -> (usize, usize) {
+        let bound = self.orders.max_capacity();
+        (bound - self.orders.capacity(), bound)
+    }
+
+    /// Asks the node to stop: nothing new is begun, what is under way may end, then the driver ends.
     pub fn stop(&self) {
-        self.stop.send_replace(true);
+        self.enter(Phase::Stopping);
+    }
+
+    /// Whether it was asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        *self.phase.borrow() >= Phase::Stopping
     }
 
     /// Completes when the node is to stop.
     pub async fn stopped(&self) {
-        let mut stop = self.stop.subscribe();
-        let _ = stop.wait_for(|s| *s).await;
+        self.reached(Phase::Stopping).await;
+    }
+
+    /// Nobody waits for an answer of the driver any more.
+    pub(crate) fn end(&self) {
+        self.enter(Phase::Ending);
+    }
+
+    /// Completes when the driver is to end.
+    pub(crate) async fn ended(&self) {
+        self.reached(Phase::Ending).await;
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.send_if_modified(|now| {
+            let later = phase > *now;
+            *now = phase.max(*now);
+            later
+        });
+    }
+
+    async fn reached(&self, phase: Phase) {
+        // the sender lives as long as the office
+        let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
     }
 }
 

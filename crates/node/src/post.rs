@@ -93,7 +93,7 @@ async fn try_deliver(
         sealed_for(office, to, &signed)
     });
     let request = CaseRequest::Sealed(Bytes(encode(&sealed.map_err(|e| e.to_string())?)));
-    office.counters.add("deliveries", 1);
+    office.metrics.delivery_attempts.inc();
     let answer = links.request(peer, Protocol::Case, encode(&request)).await?;
     decode(&answer, 64 * 1024).map_err(|e| format!("the answer is none: {e}"))
 }

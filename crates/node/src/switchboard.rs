@@ -10,7 +10,7 @@
 //! The class is computed anew whenever the roster or the directory changes; a peer that loses its class is cut off at
 //! once, before anything else is written to it.
 
-use crate::links::{Links, class_between, lock};
+use crate::links::{Links, SCHEMA, class_between, lock};
 use crate::office::{Office, View, now_ms};
 use crate::{applicant, post, sync, transfer};
 use lapwing_engine::author::Placed;
@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 /// Milliseconds between dials of a node that does not answer: from here, doubling.
 const DIAL_MIN_MS: u64 = 1_000;
@@ -38,6 +39,8 @@ const BOOTSTRAP_EVERY_MS: u64 = 2_000;
 const GREET_EVERY_MS: u64 = 1_000;
 /// Milliseconds between exchanges with one peer when nothing happens.
 const SYNC_EVERY_MS: u64 = 60_000;
+/// How long the connections get to close when the node stops.
+const GOODBYE: Duration = Duration::from_secs(3);
 /// Milliseconds that clocks may differ before automatic signing pauses (protocol §4.3).
 const CLOCK_TOLERANCE_MS: i64 = 10 * 60 * 1000;
 
@@ -77,6 +80,10 @@ impl Links {
             }
         }
         self.send(Command::Shutdown).await;
+        // connections are closed with a word to the other end, not cut
+        let closed =
+            async { while !matches!(events.recv().await, None | Some(Event::Stopped | Event::Crashed { .. })) {} };
+        let _ = tokio::time::timeout(GOODBYE, closed).await;
     }
 
     async fn restart(&self) -> Option<mpsc::Receiver<Event>> {
@@ -115,6 +122,7 @@ impl Links {
                     link.next_sync = 0;
                     link.dials = 0;
                     link.trouble = None;
+                    link.seen_at = Some(addr.clone());
                     link.addrs = vec![addr];
                 }
                 tokio::spawn(self.clone().greet(peer));
@@ -129,17 +137,24 @@ impl Links {
                 }
             }
             Event::Gossip { plane, source, bytes, token } => {
-                tokio::spawn(self.clone().hear_gossip(plane, source, bytes, token));
+                let span = tracing::info_span!("conn", peer = %source, plane = plane.name());
+                tokio::spawn(self.clone().hear_gossip(plane, source, bytes, token).instrument(span));
             }
             Event::Request { peer, class, protocol, bytes, token } => {
-                tokio::spawn(self.clone().serve(peer, class, protocol, bytes, token));
+                let span = tracing::info_span!("conn", %peer, protocol = protocol.name());
+                tokio::spawn(self.clone().serve(peer, class, protocol, bytes, token).instrument(span));
             }
             Event::Response { id, result } => {
                 if let Some(sender) = lock(&self.requests).remove(&id) {
                     let _ = sender.send(result.map_err(|e| e.to_string()));
                 }
             }
-            Event::Observed { .. } | Event::Stopped | Event::Crashed { .. } => {}
+            Event::Observed { peer, program, .. } => {
+                if let Some(link) = lock(&self.links).get_mut(&peer) {
+                    link.program = Some(program);
+                }
+            }
+            Event::Stopped | Event::Crashed { .. } => {}
         }
     }
 
@@ -187,7 +202,14 @@ impl Links {
 
     /// Places a gossiped entry. What the fold makes of it is never a reason to reject: nodes may lag.
     async fn judge(self: &Arc<Self>, source: Peer, entry: Entry) -> Verdict {
-        match sync::submit(&self.office, vec![entry], true).await.as_deref() {
+        let kind = entry.header().entry_type().map_or("unknown", |t| t.code());
+        let span = tracing::info_span!("entry", id = %entry.id(), kind);
+        let placed = sync::submit(&self.office, vec![entry], true).instrument(span.clone()).await;
+        span.in_scope(|| match placed.as_deref() {
+            Ok(placed) => tracing::debug!(?placed, "heard by gossip"),
+            Err(why) => tracing::debug!(%why, "heard by gossip, and not placed"),
+        });
+        match placed.as_deref() {
             Ok([Placed::New | Placed::Forks { .. }]) => Verdict::Accept,
             Ok([Placed::Gap { .. } | Placed::UnknownEpoch | Placed::UnknownAuthor]) => {
                 if let Some(link) = lock(&self.links).get_mut(&source) {
@@ -219,6 +241,7 @@ impl Links {
             }
             Protocol::Case => post::serve(&self.office, owner, &bytes).await,
             Protocol::Blob => Some(transfer::serve(&self.office, owner, bytes).await),
+            Protocol::Reach => Some(encode(&self.dial_back(peer, owner, &bytes).await)),
         };
         match answer {
             Some(bytes) => self.send(Command::Respond { token, bytes }).await,
@@ -244,7 +267,7 @@ impl Links {
         Hello {
             network_id: self.office.network,
             pid: self.office.me,
-            schema_max: 1,
+            schema_max: SCHEMA,
             clock: now_ms(),
             id_log: author.id_chain(),
             binding,
@@ -431,7 +454,8 @@ impl Links {
             }
         }
         for (peer, pid) in begin {
-            tokio::spawn(self.clone().exchange(peer, pid));
+            let span = tracing::info_span!("conn", %peer, protocol = "sync");
+            tokio::spawn(self.clone().exchange(peer, pid).instrument(span));
         }
     }
 
@@ -483,15 +507,7 @@ impl Links {
 
     async fn watch_clock(&self) {
         let jumped = now_ms() as i64 - self.office.steady_ms() as i64;
-        let mut offsets: Vec<i64> = {
-            let links = lock(&self.links);
-            links
-                .values()
-                .filter(|l| l.connected && l.class != Class::Stranger)
-                .filter_map(|l| l.clock_offset)
-                .collect()
-        };
-        offsets.sort_unstable();
+        let offsets = self.clock_offsets();
         let doubt = (offsets.len() >= 3).then(|| offsets[offsets.len() / 2]).filter(|m| m.abs() > CLOCK_TOLERANCE_MS);
         let doubt = doubt
             .map(|m| format!("this machine's clock differs by {} minutes from the median of its peers", m / 60_000));

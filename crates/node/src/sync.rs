@@ -55,7 +55,7 @@ async fn ask(links: &Links, peer: Peer, request: &SyncRequest) -> Result<SyncAns
 pub async fn pull(office: &Office, links: &Links, peer: Peer, plane: Plane) -> Result<bool, SyncError> {
     let mut level = true;
     for _ in 0..MAX_ROUNDS {
-        office.counters.add("sync_rounds", 1);
+        office.metrics.sync_rounds.inc();
         let root = office.view().state.federation.heads_root(plane);
         let buckets = match ask(links, peer, &SyncRequest::Root(Root { plane, root })).await? {
             SyncAnswer::Equal(_) => return Ok(true),
@@ -135,7 +135,7 @@ async fn fetch(office: &Office, links: &Links, peer: Peer, mut wants: Vec<Want>)
         let Some(last) = batch.entries.last() else { return Ok(news) };
         // go on after the last entry of the last log that the batch reached
         let (h, more) = (last.header().clone(), batch.more);
-        office.counters.add("sync_entries", batch.entries.len() as u64);
+        office.metrics.sync_entries.inc_by(batch.entries.len() as u64);
         let placed = submit(office, batch.entries, false).await?;
         let fresh = placed.iter().filter(|p| matches!(p, Placed::New | Placed::Forks { .. })).count();
         news += fresh;

@@ -131,7 +131,7 @@ impl Transfers {
                     return Err("something else than a piece".into());
                 };
                 self.with(&blob, |p| p.fetched += bytes.len() as u64);
-                self.office.counters.add("blob_bytes_fetched", bytes.len() as u64);
+                self.office.metrics.blob_fetched.inc_by(bytes.len() as u64);
                 tokio::task::block_in_place(|| partial.write_piece(piece, &bytes)).map_err(|e| e.to_string())?;
                 self.note(&blob, &partial, len);
                 next = piece + 1;
@@ -199,7 +199,7 @@ fn answer(office: &Office, from: Option<Pid>, bytes: &[u8]) -> BlobAnswer {
             }
             BlobRequest::Piece(_) => {
                 let piece = office.blobs.open_blob(&blob.0)?.read_piece(*at)?;
-                office.counters.add("blob_bytes_served", piece.len() as u64);
+                office.metrics.blob_served.inc_by(piece.len() as u64);
                 Ok(BlobAnswer::Piece(Bytes(piece)))
             }
         }

@@ -1,4 +1,4 @@
-//! What nodes ask each other: hello, sync, apply, case, blob (protocol §5, annex §7.2, §8.2). Unsigned: the channel is
+//! What nodes ask each other: hello, sync, apply, case, blob, reach (protocol §5, annex §7.2, §8.2). Unsigned: the channel is
 //! authenticated by the peers' node keys, and everything that counts inside carries its own signature.
 
 use crate::cbor::{self, Bytes, DecodeError};
@@ -26,6 +26,8 @@ pub const MAX_CASE: usize = 400 * 1024;
 pub const MAX_BLOB_REQUEST: usize = 4 * 1024;
 /// Bytes of a blob answer at most: a piece, or hashes of pieces.
 pub const MAX_BLOB_ANSWER: usize = 1024 * 1024 + 64 * 1024;
+/// Bytes of a reach request or answer at most.
+pub const MAX_REACH: usize = 4 * 1024;
 /// Hashes of pieces in one answer at most.
 pub const CVS_PER_ANSWER: usize = 30_000;
 
@@ -247,6 +249,46 @@ cbor_tagged! {
         1 => Piece(Bytes),
         /// Not here, or not for this peer: the same answer for both.
         2 => Refused(String),
+    }
+}
+
+cbor_tagged! {
+    /// A request of a member to be dialled. It names no address: the answerer takes those of the asker's node binding.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum ReachRequest {
+        /// Try the addresses in my binding of the node that asks. Always true.
+        0 => DialBack(bool),
+    }
+}
+
+codes! {
+    /// How an attempt to reach an address ended.
+    pub enum Reached {
+        /// The asker's node answered there and proved its key.
+        0 "ok" => Ok,
+        /// Nobody listens there.
+        1 "refused" => Refused,
+        /// Nothing came back in time.
+        2 "timeout" => Timeout,
+        /// There is no way there, or no such name.
+        3 "unreachable" => Unreachable,
+        /// Somebody else's key is there.
+        4 "other_key" => OtherKey,
+        /// Somebody answered who does not speak our language.
+        5 "no_handshake" => NoHandshake,
+        /// Not tried: no address of TCP, or in a network of the answerer that the asker is not in itself.
+        6 "not_tried" => NotTried,
+    }
+}
+
+cbor_tagged! {
+    /// The answer to a [`ReachRequest`].
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum ReachAnswer {
+        /// Each address of the binding, and how it ended.
+        0 => Tried(Vec<(String, Reached)>),
+        /// Not now, or no such binding is known.
+        1 => Refused(String),
     }
 }
 

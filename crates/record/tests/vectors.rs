@@ -27,7 +27,7 @@ use lapwing_record::seal::{Sealed, open};
 use lapwing_record::sign::{Context, Detached, PublicKey, SecretKey, Sign1};
 use lapwing_record::statement::{Decide, Receipt, SignedStmt};
 use lapwing_record::testkit::{TestAgency, charter_of};
-use lapwing_record::wire::{self, BlobAnswer, Hello, SyncRequest};
+use lapwing_record::wire::{self, BlobAnswer, Hello, ReachAnswer, ReachRequest, SyncRequest};
 use lapwing_record::{blob, form, locked};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
@@ -182,6 +182,8 @@ fn read(v: &Json) -> Result<(), String> {
         "sync-request" => as_type::<SyncRequest>(&bytes, wire::MAX_SYNC_REQUEST),
         "blob-answer" => as_type::<BlobAnswer>(&bytes, wire::MAX_BLOB_ANSWER),
         "hello" => as_type::<Hello>(&bytes, wire::MAX_HELLO),
+        "reach-request" => as_type::<ReachRequest>(&bytes, wire::MAX_REACH),
+        "reach-answer" => as_type::<ReachAnswer>(&bytes, wire::MAX_REACH),
         "header" => as_type::<Header>(&bytes, MAX_HEADER),
         "sign1-form" => as_type::<Sign1>(&bytes, 4096),
         "public-key" => PublicKey::new(bytes.try_into().unwrap()).map(drop).map_err(text),

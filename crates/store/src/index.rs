@@ -256,14 +256,23 @@ impl Index {
 
     /// Ends orderly: writes everything out and leaves the hash that makes the next open quick. An index that is merely
     /// dropped is walked at the next open.
-    pub fn close(self) -> Result<(), IndexError> {
+    /// What still asks it afterwards is told that it is closed.
+    pub fn close(&self) -> Result<(), IndexError> {
         self.flush()?;
-        let Self { dir, state, .. } = self;
-        state.into_inner().unwrap_or_else(PoisonError::into_inner).end("closed".to_owned());
+        let dir = &self.dir;
+        self.state.write().unwrap_or_else(PoisonError::into_inner).end("closed".to_owned());
         let folder = |source| IndexError::Folder { path: dir.clone(), source };
         // Not synced: where a power cut takes it, or takes what it speaks of, the index is walked or emptied.
-        let hash = files_hash(&sled_dir(&dir)).map_err(folder)?;
-        fs::write(clean_path(&dir), hash.as_bytes()).map_err(folder)
+        let hash = files_hash(&sled_dir(dir)).map_err(folder)?;
+        fs::write(clean_path(dir), hash.as_bytes()).map_err(folder)
+    }
+
+    /// Why it can no longer be used, if it cannot.
+    pub fn trouble(&self) -> Option<String> {
+        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Usable(_) => None,
+            State::Broken(why) => Some(why.clone()),
+        }
     }
 
     /// The journal position that the index reflects; `None`: it is empty and everything is to be replayed.

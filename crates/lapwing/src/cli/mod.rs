@@ -17,14 +17,17 @@ mod case;
 mod charter;
 mod config;
 mod contact;
+mod doctor;
 mod erasure;
 mod evidence;
 pub mod fail;
+mod health;
 pub mod hex;
 mod identity;
 mod init;
 mod invite;
 mod key;
+mod manual;
 mod member;
 mod node;
 mod out;
@@ -139,6 +142,8 @@ enum Verb {
   lapwing demo --keep ./demo-data --kills 30")]
     Demo(run_options::DemoOptions),
     Status(status::Status),
+    Health(health::Health),
+    Doctor(doctor::Doctor),
     Peers(status::Peers),
     Whoami(status::WhoAmI),
     Stop(status::Stop),
@@ -185,6 +190,9 @@ enum Verb {
     Verify(verify::Verify),
     #[command(subcommand)]
     Evidence(evidence::Evidence),
+    // the program itself
+    Completions(manual::Completions),
+    Man(manual::Man),
 }
 
 /// Runs the command line; the process's exit code.
@@ -246,8 +254,10 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
         Verb::Key(v) => v.run(ctx),
         Verb::Config(v) => v.run(ctx),
         Verb::Status(v) => v.run(ctx),
+        Verb::Health(v) => return v.run(ctx),
+        Verb::Doctor(v) => return v.run(ctx),
         Verb::Peers(v) => v.run(ctx),
-        Verb::Whoami(v) => v.run(ctx),
+        Verb::Whoami(v) => return v.run(ctx),
         Verb::Stop(v) => v.run(ctx),
         Verb::AssertCurrent(v) => v.run(ctx),
         Verb::Notice(v) => v.run(ctx),
@@ -272,6 +282,8 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
         Verb::Case(v) => v.run(ctx),
         Verb::Verify(v) => return v.run(ctx),
         Verb::Evidence(v) => v.run(ctx),
+        Verb::Completions(v) => v.run(ctx),
+        Verb::Man(v) => v.run(ctx),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -7,9 +7,11 @@ use super::node::{items, typed};
 use super::out::{or_dash, short, yes_no};
 use super::wait;
 use clap::{Args, Subcommand};
-use lapwing_api::ops::Op;
+use lapwing_api::ops::{OPS, Op, Row};
+use lapwing_api::problem::{Audience, Problem};
 use lapwing_api::types::{self, NoticeView};
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// Shows how the node is and what needs doing, most urgent first.
@@ -84,10 +86,11 @@ impl Peers {
             let who = p.participant.map_or_else(|| p.peer_id.clone(), |n| n.short_name);
             let level = ctx.out.maybe_time(&p.level_at);
             let id = if ctx.out.verbose > 0 { p.peer_id } else { String::new() };
-            vec![who, p.class, yes_no(p.connected), p.addrs.join(" "), level, or_dash(&p.trouble), id]
+            let program = or_dash(&p.program);
+            vec![who, p.class, yes_no(p.connected), p.addrs.join(" "), program, level, or_dash(&p.trouble), id]
         };
         let rows = items(&list)?.into_iter().map(row).collect();
-        let header = ["node of", "class", "connected", "addresses", "level at", "trouble", "peer id"];
+        let header = ["node of", "class", "connected", "addresses", "program", "level at", "trouble", "peer id"];
         ctx.out.table(&header, rows, "no other node is known; `--bootstrap` or the directory names some");
         Ok(())
     }
@@ -95,21 +98,49 @@ impl Peers {
 
 /// Shows the token in use: its name, its role, and what it may do.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lapwing whoami\n  lapwing --token-file desk.token whoami")]
-pub struct WhoAmI {}
+#[command(after_help = "Examples:
+  lapwing whoami
+  lapwing whoami --can
+  lapwing --token-file desk.token whoami --can Submit && echo yes")]
+pub struct WhoAmI {
+    /// List what it may do, one operation a line; or whether it may do OP (exit code 0 or 2).
+    #[arg(long, value_name = "OP", num_args = 0..=1)]
+    can: Option<Option<String>>,
+}
 
 impl WhoAmI {
     /// Carries it out.
-    pub fn run(self, ctx: &Ctx) -> Done {
+    pub fn run(self, ctx: &Ctx) -> Result<ExitCode, Problem> {
         let value: Value = ctx.node()?.read(Op::WhoAmI, &[], &Vec::new())?;
-        if ctx.out.json {
-            ctx.out.value(&value);
-            return Ok(());
-        }
         let who: types::WhoAmI = typed(&value)?;
-        ctx.out.pairs(&[("token", who.name), ("role", who.role), ("may", who.can.join(", "))]);
-        Ok(())
+        match self.can {
+            None => ctx.out.answer(&value, || {
+                ctx.out.pairs(&[("token", who.name), ("role", who.role), ("may", who.can.join(", "))]);
+            }),
+            Some(None) => {
+                let rows: Vec<&Row> = OPS.iter().filter(|row| who.can.iter().any(|name| name == row.name)).collect();
+                let list = rows.iter().map(|r| json!({ "op": r.name, "path": r.path, "summary": r.summary }));
+                ctx.out.answer(&list.collect::<Value>(), || {
+                    let rows = rows.iter().map(|r| vec![r.name.to_owned(), r.summary.to_owned()]).collect();
+                    ctx.out.table(&["operation", "what it does"], rows, "nothing");
+                });
+            }
+            Some(Some(op)) => return may(ctx, &who, &op),
+        }
+        Ok(ExitCode::SUCCESS)
     }
+}
+
+fn may(ctx: &Ctx, who: &types::WhoAmI, op: &str) -> Result<ExitCode, Problem> {
+    let row = OPS.iter().find(|row| row.name.eq_ignore_ascii_case(op)).ok_or_else(|| {
+        super::fail::wrong(format!("`{op}` is no operation")).hint("`lapwing whoami --can` lists those that it may do.")
+    })?;
+    let may = who.can.iter().any(|name| name == row.name);
+    ctx.out.answer(&json!({ "op": row.name, "may": may, "summary": row.summary }), || {
+        let word = if may { "may" } else { "may not" };
+        ctx.out.line(format!("{} ({}) {word}: {}", who.name, who.role, row.summary));
+    });
+    Ok(if may { ExitCode::SUCCESS } else { ExitCode::from(Audience::User.exit_code()) })
 }
 
 /// Stops the node gracefully and waits until it is gone.

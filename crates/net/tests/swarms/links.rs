@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use lapwing_net::config::Limits;
 use lapwing_net::message::{Class, Command, DialError, Event, Plane, Protocol};
+use lapwing_net::probe::{Probed, probe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -197,6 +198,30 @@ async fn members_learn_how_they_are_seen_and_strangers_do_not() {
     b.classify(&a, Class::Participant).await;
     let Event::Observed { addr, .. } = b.wait(0, observed).await else { panic!("it was looked for") };
     assert_eq!(addr, b.addr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_proves_the_key_at_an_address_and_leaves_no_trace_at_the_node() {
+    let (a, b) = (TestNode::start(95).await, TestNode::start(96).await);
+    let here = Some(std::net::IpAddr::from([127, 0, 0, 1]));
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (silent_at, other_at) = (silent.local_addr().unwrap().to_string(), other.local_addr().unwrap().to_string());
+    std::thread::spawn(move || {
+        use std::io::Write;
+        if let Ok((mut stream, _)) = other.accept() {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let mark = a.mark();
+    assert_eq!(probe(&a.addr, a.peer, here).await, Probed::Ok);
+    assert_eq!(probe(&a.addr, b.peer, here).await, Probed::OtherKey);
+    assert_eq!(probe(&free, a.peer, here).await, Probed::Refused);
+    assert_eq!(probe(&silent_at, a.peer, here).await, Probed::Timeout);
+    assert_eq!(probe(&other_at, a.peer, here).await, Probed::NoHandshake);
+    assert_eq!(probe(&a.addr, a.peer, None).await, Probed::NotTried);
+    assert!(!a.since(mark).iter().any(|event| matches!(event, Event::Up { .. })), "no peer came up");
 }
 
 #[tokio::test(flavor = "multi_thread")]

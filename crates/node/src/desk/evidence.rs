@@ -95,7 +95,7 @@ impl Desk {
         drop(plaintext);
         let view = view_of(&item, "here", sealed_len(item.size), 0, None);
         self.add_to_draft(&thread, item)?;
-        self.office.counters.add("evidence_bytes_sealed", view.size);
+        self.office.metrics.evidence_sealed.inc_by(view.size);
         status_json(201, &view)
     }
 

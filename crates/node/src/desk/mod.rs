@@ -29,6 +29,7 @@ mod motions;
 mod names;
 mod notices;
 mod open_now;
+mod operate;
 mod paging;
 mod parts;
 mod proposals;
@@ -40,10 +41,12 @@ mod time;
 mod tokens;
 
 pub(crate) use drafts::drafts_of;
+pub(crate) use names::named;
 pub use parts::{PeersView, Progress, Transfers};
 
 use crate::office::{Office, View};
 use crate::tokens::Tokens;
+use crate::watch::Watch;
 use lapwing_api::ops::{OPS, Op, Role};
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::{Attempt, Call, Caller, EventId, Later, Notice, Reply, Service};
@@ -53,6 +56,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// The API of one node. Cloning is cheap.
 #[derive(Clone)]
@@ -62,6 +66,7 @@ pub struct Desk {
     peers: Arc<dyn PeersView>,
     transfers: Arc<dyn Transfers>,
     uploads: PathBuf,
+    watch: Arc<Watch>,
     /// Drafts are changed one at a time.
     drafting: Arc<Mutex<()>>,
     /// Submissions are made one at a time, so that a repeated one finds the first.
@@ -78,9 +83,10 @@ impl Desk {
         peers: Arc<dyn PeersView>,
         transfers: Arc<dyn Transfers>,
         uploads: PathBuf,
+        watch: Arc<Watch>,
     ) -> Self {
         drafts::clear_uploads(&uploads);
-        Desk { office, tokens, peers, transfers, uploads, drafting: Arc::default(), submitting: Arc::default() }
+        Desk { office, tokens, peers, transfers, uploads, watch, drafting: Arc::default(), submitting: Arc::default() }
     }
 
     fn view(&self) -> Arc<View> {
@@ -107,11 +113,18 @@ impl Desk {
                 | Op::Drafts
                 | Op::EvidenceFetch
                 | Op::CaseErase
+                | Op::Reach
+                | Op::NotifyTest
         ) {
             nothing(&call)?;
         }
         match call.op {
             Op::Live => done(),
+            Op::Ready => self.blocking(call, Desk::ready).await,
+            Op::Health => self.blocking(call, Desk::health).await,
+            Op::Metrics => self.blocking(call, Desk::metrics).await,
+            Op::Reach => self.reach(&call).await,
+            Op::NotifyTest => self.test_notify().await,
             Op::Status => self.blocking(call, Desk::status).await,
             Op::WhoAmI => who_am_i(&call),
             Op::Tokens => self.blocking(call, Desk::list_tokens).await,
@@ -190,6 +203,10 @@ impl Service for Desk {
         self.announced(call).map(drop)
     }
 
+    fn answered(&self, op: Op, status: u16, code: Option<Code>, took: Duration) {
+        self.office.metrics.answered(op.row().name, status, code, took);
+    }
+
     fn call<'a>(&'a self, call: Call) -> Later<'a, Answer> {
         Box::pin(crate::audit::noted(&self.office, call, async |call| self.answer(call).await))
     }
@@ -215,6 +232,11 @@ fn who_am_i(call: &Call) -> Answer {
 
 fn name_of_caller(call: &Call) -> &str {
     call.caller.as_ref().map_or("", |c| &c.name)
+}
+
+/// How a participant is called, or its id.
+pub(crate) fn short_name(state: &lapwing_engine::state::State, pid: &lapwing_record::id::Pid) -> String {
+    named(state, pid).short_name
 }
 
 // -- answers and parameters -------------------------------------------------------------------------------------------
@@ -331,4 +353,4 @@ mod tests {
 #[cfg(test)]
 mod testnodes;
 #[cfg(test)]
-mod testworld;
+pub(crate) mod testworld;

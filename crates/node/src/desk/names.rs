@@ -31,7 +31,7 @@ pub(super) fn id_only(pid: &Pid) -> Name {
 }
 
 /// How a participant is named, or its id.
-pub(super) fn named(state: &State, pid: &Pid) -> Name {
+pub(crate) fn named(state: &State, pid: &Pid) -> Name {
     name_of(state, pid).unwrap_or_else(|| id_only(pid))
 }
 

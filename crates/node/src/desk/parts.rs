@@ -2,13 +2,16 @@
 
 use super::names::{id_only, name_of};
 use super::time::rfc3339;
-use crate::links::Links;
+use crate::links::{Links, SCHEMA};
+use crate::measure::Connections;
 use crate::office::View;
 use crate::transfer;
 use lapwing_api::problem::Problem;
-use lapwing_api::types::{ApplicationState, Peer};
+use lapwing_api::service::Later;
+use lapwing_api::types::{ApplicationState, Peer, Reach};
 use lapwing_engine::membership::Standing;
-use lapwing_record::id::{Digest, ThreadId};
+use lapwing_net::message::Class;
+use lapwing_record::id::{Digest, Pid, ThreadId};
 use std::sync::{Arc, PoisonError};
 
 /// What the desk wants to know of connections.
@@ -19,6 +22,12 @@ pub trait PeersView: Send + Sync {
     fn peer_id(&self) -> String;
     /// Where it listens.
     fn listening(&self) -> Vec<String>;
+    /// What the watch over the node's health looks at.
+    fn connections(&self, _: &View) -> Connections {
+        Connections::default()
+    }
+    /// Asks a connected member's node (`by`: this one's) to dial this one back.
+    fn reach(self: Arc<Self>, by: Option<Pid>) -> Later<'static, Result<Reach, Problem>>;
     /// How this node's own application stands.
     fn application(&self, view: &View) -> ApplicationState;
 }
@@ -61,6 +70,8 @@ impl PeersView for Links {
             connected: link.connected,
             class: format!("{:?}", link.class).to_lowercase(),
             addrs: link.addrs,
+            program: link.program,
+            clock_offset_ms: link.clock_offset,
             level_at: link.level_at.map(rfc3339),
             trouble: link.trouble,
         };
@@ -75,6 +86,33 @@ impl PeersView for Links {
         Links::listening(self)
     }
 
+    fn connections(&self, view: &View) -> Connections {
+        let offsets = self.clock_offsets();
+        let all = self.all();
+        let connected = |class: Class| all.iter().filter(|(_, l)| l.connected && l.class == class).count();
+        let members = all.iter().filter(|(_, l)| l.connected && l.class != Class::Stranger);
+        let newer = members.filter_map(|(_, link)| {
+            let who = name_of(&view.state, &link.pid?)?.short_name;
+            newer(link.program.as_deref(), link.hello.as_ref().map(|h| h.schema_max)).map(|what| (who, what))
+        });
+        Connections {
+            connected: vec![
+                ("stranger", connected(Class::Stranger)),
+                ("participant", connected(Class::Participant)),
+                ("agency", connected(Class::Agency)),
+            ],
+            clock_offset: offsets.get(offsets.len() / 2).copied(),
+            newer: newer.collect(),
+            peer: self.me().to_bytes(),
+            wire: Some(self.stats()),
+            reach: self.last_reach(),
+        }
+    }
+
+    fn reach(self: Arc<Self>, by: Option<Pid>) -> Later<'static, Result<Reach, Problem>> {
+        Box::pin(async move { self.ask_reach(by).await })
+    }
+
     fn application(&self, view: &View) -> ApplicationState {
         let told = self.application.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let name = |pid| name_of(&view.state, pid).map_or_else(|| pid.to_string(), |n| n.short_name);
@@ -86,6 +124,17 @@ impl PeersView for Links {
         };
         ApplicationState { state, submitted_to, next }
     }
+}
+
+/// What a peer runs, if it is newer than this program or reads a newer schema.
+fn newer(program: Option<&str>, schema: Option<u64>) -> Option<String> {
+    let version = |text: &str| -> Option<Vec<u64>> { text.split('.').map(|part| part.parse().ok()).collect() };
+    let mine = version(env!("CARGO_PKG_VERSION"));
+    let theirs = program.and_then(|p| p.strip_prefix("lapwing/")).and_then(version);
+    if theirs.is_some() && theirs > mine {
+        return program.map(str::to_owned);
+    }
+    schema.filter(|s| *s > SCHEMA).map(|s| format!("a program that reads schema {s}"))
 }
 
 const STANDINGS: [Standing; 5] =
@@ -113,4 +162,21 @@ fn standing_in_words(view: &View, told: Option<&str>, submitted: bool) -> (Strin
         _ => "The node submits the application as soon as it reaches an agency.",
     };
     (state.to_owned(), next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_greater_version_or_schema_is_newer() {
+        let of = |program: &str| newer(Some(program), Some(SCHEMA));
+        assert_eq!(of("lapwing/99.0.0"), Some("lapwing/99.0.0".into()));
+        assert_eq!(of("lapwing/0.0.1"), None);
+        assert_eq!(of(concat!("lapwing/", env!("CARGO_PKG_VERSION"))), None);
+        for unknown in ["lapwing", "lapwing/x", "other/99.0.0", ""] {
+            assert_eq!(of(unknown), None, "{unknown}");
+        }
+        assert!(newer(None, Some(SCHEMA + 1)).is_some() && newer(None, None).is_none());
+    }
 }

@@ -1,14 +1,12 @@
 //! How the node is, and what people should look at: of cases only counts, for every role sees this.
 
 use super::names::{named, skeleton};
-use super::notices::in_words;
-use super::referrals::stuck;
 use super::time::rfc3339;
-use super::{Answer, Desk, json};
+use super::{Answer, Desk, json, operate};
 use crate::office::{View, now_ms};
 use lapwing_api::service::Call;
-use lapwing_api::types::{Status, Todo};
-use lapwing_engine::case::{Stage, Told};
+use lapwing_api::types::{HealthItem, Severity, Status, Todo};
+use lapwing_engine::case::Stage;
 use lapwing_engine::engine::HeadCheck;
 use lapwing_engine::federation::Plane;
 use lapwing_engine::membership::{Decisive, Item, Standing, Target, Word};
@@ -53,8 +51,8 @@ impl Desk {
             state: federation.state_digest().to_string(),
             outbox: state.outbox.size(),
             cases: state.cases.size(),
-            todo: todo(&view, self.office.started, now),
-            counters: self.office.counters.all(),
+            todo: todo(&view, self.watch.items(), self.office.started, now),
+            counters: self.office.metrics.brief(),
         })
     }
 }
@@ -79,36 +77,11 @@ fn line(code: &str, what: impl Into<String>, fix: impl Into<String>) -> Todo {
     Todo { code: code.into(), what: what.into(), fix: fix.into() }
 }
 
-/// What people should look at, most urgent first. Where no `[notify]` command is set, these lines are the notices.
-fn todo(view: &View, started: u64, now: u64) -> Vec<Todo> {
+/// What people should look at, most urgent first: what is wrong with the node, then what waits for its people. Where no
+/// `[notify]` command is set, these lines are the notices.
+fn todo(view: &View, health: Vec<HealthItem>, started: u64, now: u64) -> Vec<Todo> {
     let state = &view.state;
-    let mut todo = Vec::new();
-    if let Some(full) = &view.full {
-        todo.push(line(
-            "disk_full",
-            format!("nothing can be written: {full}"),
-            "Free some room on the data disk; the node goes on by itself.",
-        ));
-    }
-    if let Some(why) = signing(view) {
-        todo.push(line(
-            "head_unchecked",
-            format!("signing: {why}"),
-            "Wait for a peer. If none can ever answer: `lapwing run --assert-current`.",
-        ));
-    }
-    if let Some(doubt) = &view.clock_doubt {
-        todo.push(line("clock_doubt", format!("automatic signing pauses: {doubt}"), "Set this machine's clock."));
-    }
-    contested(state, &mut todo);
-    if state.my_standing() == Some(Standing::Participant) && !state.confirmed() {
-        todo.push(line(
-            "unconfirmed",
-            "other agencies' checkpoints do not confirm the state here yet; what could be misjudged is not signed",
-            "Connect to other agencies (`lapwing peers`); it takes seconds then.",
-        ));
-    }
-    untold(state, &mut todo);
+    let mut todo: Vec<Todo> = health.into_iter().filter(|i| i.severity != Severity::Info).map(operate::line).collect();
     windows(state, started, now, &mut todo);
     objections(state, &mut todo);
     proposals(state, &mut todo);
@@ -116,40 +89,6 @@ fn todo(view: &View, started: u64, now: u64) -> Vec<Todo> {
     cases(state, &mut todo);
     own_contacts(state, now, &mut todo);
     todo
-}
-
-fn contested(state: &State, todo: &mut Vec<Todo>) {
-    let federation = &state.federation;
-    let contested = |pid: &Pid| federation.author(pid).is_some_and(|a| a.contested());
-    let mut all: Vec<Pid> = federation.pids().filter(contested).collect();
-    all.sort_by_key(|pid| *pid != state.me);
-    for pid in all.into_iter().take(MAX_LINES) {
-        let name = named(state, &pid).short_name;
-        let fix = if pid == state.me {
-            "Another copy of this node signs with the same key: stop it, then heal with a new epoch, signed with the root keys."
-        } else {
-            "Referrals to it are held until its root-key holders heal it. Call them."
-        };
-        todo.push(line(
-            "log_contested",
-            format!("a log of {name} holds two different entries at one place, both signed"),
-            fix,
-        ));
-    }
-}
-
-fn untold(state: &State, todo: &mut Vec<Todo>) {
-    let untold = state.notices.values().filter(|n| n.told.is_none() && n.failures.0 > 0);
-    for n in untold.take(MAX_LINES) {
-        let why = n.failures.1.as_deref().unwrap_or("it failed");
-        let what =
-            format!("people could not be told that {} ({} attempts: {why})", in_words(state, &n.notice), n.failures.0);
-        todo.push(line(
-            "notice_untold",
-            what,
-            "Look at `[notify] command`. The node does not clear what its people were not told of.",
-        ));
-    }
 }
 
 /// Windows of this agency that run: its officers may object until they end.
@@ -279,7 +218,7 @@ fn applications(state: &State, todo: &mut Vec<Todo>) {
     }
 }
 
-/// Of cases only counts, and why deliveries wait.
+/// Of cases only counts.
 fn cases(state: &State, todo: &mut Vec<Todo>) {
     let me = &state.me;
     let waits = |c: &&std::sync::Arc<lapwing_engine::case::Case>| c.target == *me && c.stage() == Stage::Submitted;
@@ -292,28 +231,6 @@ fn cases(state: &State, todo: &mut Vec<Todo>) {
     if asked > 0 {
         let what = format!("{asked} referral(s) of this participant wait for an answer to a question");
         todo.push(line("info_needed", what, "`lapwing refer list --role requester --stage info_needed` shows them."));
-    }
-    let mut by_peer: BTreeMap<Pid, (usize, String)> = BTreeMap::new();
-    for case in
-        state.outbox.values().collect::<std::collections::BTreeSet<_>>().into_iter().filter_map(|t| state.case(t))
-    {
-        let Some(stuck) = stuck(case, me) else { continue };
-        let next = match (&stuck.next, stuck.failed) {
-            (_, true) => "given up".to_owned(),
-            (Some(next), _) => format!("tried again at {next}"),
-            (None, _) => "not tried again".to_owned(),
-        };
-        let row = by_peer.entry(case.peer(me)).or_insert((0, format!("{}; {next}", stuck.why)));
-        row.0 +=
-            case.side(me).iter().filter(|t: &&Told| t.delivery.as_ref().is_some_and(|d| d.receipt.is_none())).count();
-    }
-    for (pid, (count, why)) in by_peer.into_iter().take(MAX_LINES) {
-        let what = format!("{count} statement(s) to {} wait: {why}", named(state, &pid).short_name);
-        todo.push(line(
-            "delivery_stuck",
-            what,
-            "`lapwing refer list --stuck` shows the cases. Call the other side where it was given up.",
-        ));
     }
 }
 
@@ -342,7 +259,7 @@ mod tests {
 
     fn codes(world: &World, now: u64) -> Vec<String> {
         let view = View::of(world.engine(), None);
-        todo(&view, 0, now).into_iter().map(|t| t.code).collect()
+        todo(&view, Vec::new(), 0, now).into_iter().map(|t| t.code).collect()
     }
 
     #[test]
@@ -350,7 +267,7 @@ mod tests {
         let mut world = World::with(&["harbor", "polder"], &[("northbank", "NL")]);
         world.node_says("harbor", What::Noted, "northbank");
         let view = View::of(world.engine(), None);
-        let lines = todo(&view, 0, 500);
+        let lines = todo(&view, Vec::new(), 0, 500);
         let line = lines.iter().find(|t| t.code == "window_runs").unwrap();
         assert!(line.what.contains("northbank") && line.what.contains("1970-01-01T00:00:01.001Z"), "{}", line.what);
         assert!(line.fix.contains("lapwing vote object northbank"));
@@ -367,9 +284,20 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_comes_first() {
-        let world = World::of(&["harbor"]);
-        let view = View::of(world.engine(), Some("no space".into()));
-        assert_eq!(todo(&view, 0, 0)[0].code, "disk_full");
+    fn what_is_wrong_with_the_node_comes_first_what_follows_says_from_what_and_hints_are_left_out() {
+        let world = World::of(&["harbor", "polder"]);
+        let mut view = View::of(world.engine(), Some("no space".into()));
+        view.head = HeadCheck::Waiting {
+            since: 0,
+            must_reach: Vec::new(),
+            restored: false,
+            answers: std::collections::BTreeMap::new(),
+        };
+        let health = crate::health::items(&view, &crate::measure::Measured::default());
+        assert!(health.iter().any(|i| i.code == "notify_unset"));
+        let lines = todo(&view, health, 0, 0);
+        let codes: Vec<&str> = lines.iter().map(|t| t.code.as_str()).collect();
+        assert_eq!(codes, ["disk_full", "no_peers", "head_unchecked", "contact_missing"]);
+        assert_eq!(lines[2].fix, "Follows from `no_peers`: mend that first.");
     }
 }

@@ -11,10 +11,11 @@ use crate::office::{Office, Parts, View, now_ms};
 use crate::post;
 use crate::tokens::Tokens;
 use crate::vault::Vault;
+use crate::watch::Watch;
 use lapwing_api::ops::{Op, Role};
 use lapwing_api::problem::{Code, Problem};
-use lapwing_api::service::{Call, Caller, EventId, Reply, Service};
-use lapwing_api::types::{ApplicationState, Peer, ReferralDetail};
+use lapwing_api::service::{Call, Caller, EventId, Later, Reply, Service};
+use lapwing_api::types::{ApplicationState, Peer, Reach, ReferralDetail};
 use lapwing_engine::engine::{Config, Engine};
 use lapwing_engine::step::{Command, Input};
 use lapwing_record::bundle::Bundle;
@@ -52,6 +53,9 @@ impl PeersView for Nobody {
     }
     fn listening(&self) -> Vec<String> {
         Vec::new()
+    }
+    fn reach(self: Arc<Self>, _: Option<Pid>) -> Later<'static, Result<Reach, Problem>> {
+        Box::pin(async { Err(Problem::new(Code::Unreachable, "nobody is there")) })
     }
     fn application(&self, _: &View) -> ApplicationState {
         ApplicationState { state: "founder".into(), submitted_to: vec![], next: String::new() }
@@ -128,7 +132,8 @@ fn start(agency: &TestAgency, file: &CharterFile) -> (TestNode, Arc<Copying>, mp
     tokio::spawn(async move { drop(driver.run(resumed).await.unwrap()) });
     let copying = Arc::new(Copying { office: office.clone(), other: OnceLock::new() });
     let tokens = Arc::new(Tokens::load(&folder).unwrap());
-    let desk = Desk::new(office.clone(), tokens, Arc::new(Nobody), copying.clone(), folder.uploads());
+    let watch = Watch::new(office.clone(), Arc::new(Nobody), folder.clone());
+    let desk = Desk::new(office.clone(), tokens, Arc::new(Nobody), copying.clone(), folder.uploads(), watch);
     (TestNode { agency: agency.clone(), office, desk, folder, _dir: dir }, copying, effects)
 }
 
@@ -202,7 +207,7 @@ impl TestNode {
     async fn json(&self, op: Op, params: &[(&str, &str)], body: Value) -> Value {
         match self.call(op, params, body).await {
             Ok(Reply::Json(_, value)) => value,
-            Ok(Reply::Bytes { .. }) => panic!("bytes"),
+            Ok(_) => panic!("bytes"),
             Err(problem) => panic!("{problem:?}"),
         }
     }
@@ -219,7 +224,7 @@ impl TestNode {
                 assert_eq!(all.len() as u64, len);
                 Ok(all)
             }
-            Reply::Json(..) => panic!("JSON"),
+            Reply::Json(..) | Reply::Text { .. } => panic!("no bytes"),
         }
     }
 

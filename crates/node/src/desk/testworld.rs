@@ -15,7 +15,7 @@ use lapwing_record::membership::{Approval, Stance, Stances, Target, What};
 use lapwing_record::testkit::{TestAgency, charter_of};
 
 /// The world.
-pub(super) struct World {
+pub(crate) struct World {
     agencies: Vec<(String, TestAgency)>,
     network: NetworkId,
     engine: Engine,
@@ -23,12 +23,12 @@ pub(super) struct World {
 
 impl World {
     /// A federation of these founders.
-    pub(super) fn of(founders: &[&str]) -> Self {
+    pub(crate) fn of(founders: &[&str]) -> Self {
         Self::with(founders, &[])
     }
 
     /// And of agencies that the first founder introduced, with their countries.
-    pub(super) fn with(founders: &[&str], introduced: &[(&str, &str)]) -> Self {
+    pub(crate) fn with(founders: &[&str], introduced: &[(&str, &str)]) -> Self {
         let mut agencies: Vec<(String, TestAgency)> =
             founders.iter().map(|n| ((*n).to_owned(), TestAgency::named(n))).collect();
         let charter = charter_of(&agencies.iter().map(|(_, a)| a).collect::<Vec<_>>());
@@ -51,11 +51,11 @@ impl World {
         world
     }
 
-    pub(super) fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    pub(super) fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &State {
         self.engine.state()
     }
 
@@ -64,17 +64,31 @@ impl World {
         &self.agencies.iter().find(named).unwrap().1
     }
 
-    pub(super) fn pid(&self, name: &str) -> Pid {
+    pub(crate) fn pid(&self, name: &str) -> Pid {
         self.agency(name).pid()
     }
 
     /// Writes the next entry of somebody's log.
-    pub(super) fn write<B: Cbor>(&mut self, name: &str, kind: EntryType, body: &B) -> EntryId {
+    pub(crate) fn write<B: Cbor>(&mut self, name: &str, kind: EntryType, body: &B) -> EntryId {
         let agency = self.agency(name).clone();
         let log: LogKind = kind.log();
         let after = self.state().federation.author(&agency.pid()).unwrap().newest(log).tip();
         let entry = agency.entry(&self.network, after, kind, body);
         self.take(entry)
+    }
+
+    /// Hands the engine something.
+    pub(crate) fn handle(&mut self, input: Input) {
+        let _ = self.engine.handle(input, 0);
+    }
+
+    /// Writes another entry at the place of somebody's last one.
+    pub(crate) fn fork<B: Cbor>(&mut self, name: &str, kind: EntryType, body: &B) {
+        let agency = self.agency(name).clone();
+        let chain = &self.state().federation.author(&agency.pid()).unwrap().newest(kind.log()).stem;
+        let before = chain.len().checked_sub(2).and_then(|at| chain.get(at)).map(|line| (line.seq, line.id));
+        let entry = agency.entry(&self.network, before, kind, body);
+        self.handle(Input::Entries { entries: vec![entry], gossiped: false, reply: None });
     }
 
     fn take(&mut self, entry: Entry) -> EntryId {
@@ -89,13 +103,13 @@ impl World {
     }
 
     /// A node's word on somebody.
-    pub(super) fn node_says(&mut self, name: &str, what: What, of: &str) -> EntryId {
+    pub(crate) fn node_says(&mut self, name: &str, what: What, of: &str) -> EntryId {
         let target = Target::Participant(self.pid(of));
         self.write(name, EntryType::Stances, &Stances { items: vec![Stance::by_node(what, target)] })
     }
 
     /// Officers' word on somebody.
-    pub(super) fn officers_say(&mut self, name: &str, what: What, of: &str, n: u64) -> EntryId {
+    pub(crate) fn officers_say(&mut self, name: &str, what: What, of: &str, n: u64) -> EntryId {
         let target = Target::Participant(self.pid(of));
         let agency = self.agency(name);
         let approval = Approval::of_stance(agency.pid(), 0, n, what.act().unwrap(), target);

@@ -113,6 +113,9 @@ fn encodings(bad: &mut Bad<'_>) {
     bad.plain("encoding: byte string in chunks", "blob-answer", [0x82, 1, 0x5f, 0x41, 1, 0xff], "indefinite length");
     bad.plain("encoding: text that is not UTF-8", "blob-answer", [0x82, 2, 0x61, 0xff], "0xff is no UTF-8");
     bad.plain("encoding: text in chunks", "blob-answer", [0x82, 2, 0x7f, 0x61, 0x61, 0xff], "indefinite length");
+    bad.plain("reach: an outcome that is none", "reach-answer", [0x82, 0, 0x81, 0x82, 0x60, 7], "outcomes are 0 to 6");
+    bad.plain("reach: a request with an address", "reach-request", [0x82, 0, 0x61, 0x61], "it names no address");
+    bad.plain("reach: a kind that is none", "reach-request", [0x82, 1, 0xf5], "requests are numbered 0");
     let nested = (0..15).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
     let deep = Form { unknown: vec![(999, nested)], ..Form::default() };
     bad.plain("encoding: nested 17 deep", "form", encode(&deep), "at most 16");

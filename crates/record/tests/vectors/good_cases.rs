@@ -14,8 +14,8 @@ use lapwing_record::sign::{Context, Sign1};
 use lapwing_record::statement::*;
 use lapwing_record::testkit::TestRng;
 use lapwing_record::wire::{
-    Ack, ApplyAnswer, ApplyRequest, AskHeads, Batch, BlobAnswer, CaseAnswer, CaseRequest, HeadRow, Hello, Plane, Root,
-    SyncAnswer, SyncRequest, ThreadHeads, Want,
+    Ack, ApplyAnswer, ApplyRequest, AskHeads, Batch, BlobAnswer, CaseAnswer, CaseRequest, HeadRow, Hello, Plane,
+    ReachAnswer, ReachRequest, Reached, Root, SyncAnswer, SyncRequest, ThreadHeads, Want,
 };
 use lapwing_record::{blob, locked};
 use serde_json::{Value as Json, json};
@@ -266,6 +266,7 @@ pub fn messages(w: &World) -> (&'static str, Json) {
     let heads = ThreadHeads { thread, own: 2, theirs: 1 };
     let nid: NetworkId = w.network;
     let text = |s: &str| s.to_owned();
+    let reached = |outcome| (text("/ip4/192.0.2.7/tcp/7420"), outcome);
     let rows: Vec<(&str, &str, Vec<u8>)> = vec![
         ("hello", "hello", encode(&hello(w))),
         ("hello", "hello without a binding", encode(&Hello { network_id: nid, binding: None, ..hello(w) })),
@@ -293,6 +294,9 @@ pub fn messages(w: &World) -> (&'static str, Json) {
         ("blob-answer", "hashes", encode(&BlobAnswer::Pieces((1 << 32, vec![[1; 32], [2; 32]])))),
         ("blob-answer", "piece", encode(&BlobAnswer::Piece(Bytes(vec![0; 300])))),
         ("blob-answer", "refused", encode(&BlobAnswer::Refused(text("no such item of evidence")))),
+        ("reach-request", "dial back", encode(&ReachRequest::DialBack(true))),
+        ("reach-answer", "tried", encode(&ReachAnswer::Tried(vec![reached(Reached::Ok), reached(Reached::NotTried)]))),
+        ("reach-answer", "refused", encode(&ReachAnswer::Refused(text("not so soon again")))),
     ];
     let row = |(rule, name, bytes): (&str, &str, Vec<u8>)| json!({ "name": format!("{rule}: {name}"), "rule": rule, "bytes": hex(bytes) });
     file(
