@@ -105,12 +105,9 @@ fn a_pair_of_nodes_is_probed_measured_reached_and_examined() {
     let named: BTreeSet<&str> =
         rules.split(word).filter(|w| w.starts_with("lapwing_") || w.starts_with("process_")).collect();
     assert!(named.len() > 8, "{named:?}");
-    // counted only once it has happened: provoked here
-    assert_eq!(http(&town, "harbour", "/api/v1/status", "").unwrap().0, 401);
-    let later = metrics(&town, "harbour");
     for name in &named {
         assert!(
-            later.lines().any(|l| l.starts_with(&format!("{name}{{")) || l.starts_with(&format!("{name} "))),
+            text.lines().any(|l| l.starts_with(&format!("{name}{{")) || l.starts_with(&format!("{name} "))),
             "{name}"
         );
     }
@@ -188,8 +185,11 @@ fn a_pair_of_nodes_is_probed_measured_reached_and_examined() {
     assert!(ops.contains(&"Reach") && !ops.contains(&"Submit") && ops.len() < OPS.len());
 
     // what polder heard is logged by whom it came from and which entry it was
-    let _: Value =
-        town.client("harbour", Op::ContactPublish).unwrap().call(Op::ContactPublish, &[], &[], &contact("a")).unwrap();
+    let _: Value = town
+        .client("harbour", Op::ContactPublish)
+        .unwrap()
+        .call(Op::ContactPublish, &[], &[], &contact("intake"))
+        .unwrap();
     until("a line of the log names peer and entry", 60, || {
         let text = std::fs::read_to_string(town.path("polder.log")).unwrap();
         let lines = text.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok());
@@ -402,14 +402,29 @@ fn log(town: &Town) -> String {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn while_a_node_stops_it_is_not_ready_and_a_second_signal_ends_it_at_once() {
     let town = Town::founded(&["harbour"]);
+    let script = format!("echo $$ > {}; exec sleep 25", town.text("pid"));
+    let command = format!("[notify]\ncommand = [\"/bin/sh\", \"-c\", \"{script}\"]\n");
+    std::fs::write(town.path("harbour/config.toml"), command).unwrap();
     let mut node = town.start("harbour", &[]);
-    // a watcher whose stream holds the stop up is cut; two signals in a row do not wait for it
+    until("it is ready", 60, || ready(&town, "harbour").then_some(()));
+    // a request under way holds the stop up
+    let client = town.client("harbour", Op::NotifyTest).unwrap();
+    let slow = std::thread::spawn(move || client.call::<Value>(Op::NotifyTest, &[], &[], &json!({})));
+    let command = until("the command runs", 30, || {
+        std::fs::read_to_string(town.path("pid")).ok()?.trim().parse().ok().and_then(rustix::process::Pid::from_raw)
+    });
     signal(&node, rustix::process::Signal::INT);
-    std::thread::sleep(Duration::from_millis(30));
+    until("it is not ready and says why", 4, || {
+        let (status, _, body) = http(&town, "harbour", "/readyz", "")?;
+        (status == 503 && body.contains("stopping")).then_some(())
+    });
+    let refused: Result<Value, Problem> = town.client("harbour", Op::Health).unwrap().read(Op::Status, &[], &[]);
+    assert_eq!(refused.unwrap_err().code, Code::Stopping);
     signal(&node, rustix::process::Signal::INT);
-    let code = node.wait(Duration::from_secs(10)).expect("it ends").code();
-    // the first one may have been enough by itself
-    assert!(matches!(code, Some(0 | 130)), "{code:?}");
+    assert_eq!(node.wait(Duration::from_secs(3)).expect("it ends at once").code(), Some(130));
+    assert!(slow.join().unwrap().is_err());
+    // an end at once leaves what it began to itself
+    rustix::process::kill_process(command, rustix::process::Signal::KILL).unwrap();
 }

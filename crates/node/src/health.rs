@@ -624,6 +624,55 @@ mod tests {
         assert!(found.len() == 1 && found[0].what.contains("it ended with 1"), "{found:?}");
     }
 
+    /// A statement to polder that waits; `tried`: why it failed, and when it is tried again.
+    fn waiting(tried: Option<(&str, Option<u64>)>) -> View {
+        use lapwing_engine::case::Open;
+        use lapwing_engine::fact::{Fact, Said, Tried};
+        use lapwing_record::id::{MsgId, ThreadId};
+        use lapwing_record::statement::{Kind, Tlp};
+        let world = World::of(&["harbor", "polder"]);
+        let mut view = View::of(world.engine(), None);
+        let (thread, id) = (ThreadId([1; 32]), MsgId([2; 32]));
+        let open = Open {
+            thread,
+            id,
+            msg_no: 1,
+            prev_own: None,
+            seen_peer: None,
+            from: world.pid("harbor"),
+            to: world.pid("polder"),
+            kind: Kind::Submit,
+            clock: 500_000,
+            expires: u64::MAX,
+            handling: Tlp::Amber,
+            items: 1,
+            decisions: Vec::new(),
+            blobs: Vec::new(),
+        };
+        view.state.apply(&Fact::Said(Said { at: 500_000, open, locked: Default::default() }));
+        if let Some((why, next)) = tried {
+            view.state.apply(&Fact::Tried(Tried { at: 600_000, thread, id, why: why.into(), next }));
+        }
+        view
+    }
+
+    #[test]
+    fn a_statement_that_was_tried_in_vain_warns_with_since_when_why_and_what_comes_next() {
+        assert_eq!(codes(&waiting(None), &fine()), [""; 0], "one that was not tried yet only waits");
+        let again = items(&waiting(Some(("its disk is full", Some(2_000_000)))), &fine());
+        assert_eq!(again.len(), 1, "{again:?}");
+        assert_eq!((again[0].code.as_str(), again[0].about.as_deref()), ("outbox_stuck", Some("polder")));
+        assert_eq!(again[0].since.as_deref(), Some("1970-01-01T00:08:20.000Z"));
+        let what = &again[0].what;
+        assert!(what.contains("1 statement(s) to polder") && what.contains("its disk is full"), "{what}");
+        assert!(what.contains("tried again at 1970-01-01T00:33:20"), "{what}");
+        let over = items(&waiting(Some(("it refuses", None))), &fine());
+        assert!(over[0].what.contains("given up"), "{over:?}");
+        let alone = Measured { connected: vec![], ..fine() };
+        let found = items(&waiting(Some(("not connected", Some(2_000_000)))), &alone);
+        assert_eq!(found[1].depends_on, ["no_peers"], "without peers it is no alarm of its own");
+    }
+
     #[test]
     fn backups_are_reminded_of_by_their_age() {
         let never = only(|_, m| m.backup = Backup::Never);

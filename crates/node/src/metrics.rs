@@ -172,7 +172,7 @@ impl Default for Metrics {
         let r = &mut registry;
         let build: Sized<1> = named(r, "lapwing_build_info", "The program; always 1", Sized::default());
         build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
-        Metrics {
+        let metrics = Metrics {
             peer_requests: named(r, "lapwing_peer_requests", "Requests made to peers", Counter::default()),
             delivery_attempts: named(
                 r,
@@ -244,7 +244,18 @@ impl Default for Metrics {
             notices: named(r, "lapwing_notices", "Attempts to tell people by result", Counted::default()),
             measured: Gauges::new(r),
             registry,
+        };
+        // a counter that begins with its first event hides that event from `rate`
+        for code in Code::ALL {
+            drop(metrics.refusals.get_or_create(&[("code", code.as_str())]));
         }
+        for result in ["stored", "failed", "given_up"] {
+            drop(metrics.deliveries.get_or_create(&[("result", result)]));
+        }
+        for result in ["told", "failed"] {
+            drop(metrics.notices.get_or_create(&[("result", result)]));
+        }
+        metrics
     }
 }
 
