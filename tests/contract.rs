@@ -179,6 +179,7 @@ fn a_request_is_named_in_its_answer_and_in_the_log_and_lists_come_as_lines() {
             assert_eq!(keys(one), keys(other), "{}", row.name);
         }
     }
+    every_listed_value_is_taken(&scene);
     // every page of one item, by the link of the page before
     let everyone = scene.get("harbour", Op::Members, &[], "", &[]).json()["items"].as_array().unwrap().len();
     let (mut url, mut found) = ("/members?limit=1".to_owned(), 0);
@@ -194,4 +195,28 @@ fn a_request_is_named_in_its_answer_and_in_the_log_and_lists_come_as_lines() {
         url = next;
     }
     assert_eq!(found, everyone);
+}
+
+/// Values that the document lists for a filter are the ones that the node knows.
+fn every_listed_value_is_taken(scene: &Scene) {
+    let stages: Vec<&str> = lapwing_engine::case::Stage::ALL.iter().map(|s| s.as_str()).collect();
+    assert_eq!(stages, lapwing_api::contract::STAGES);
+    let mut taken = 0;
+    for row in OPS.iter().filter(|r| r.body == Body::List) {
+        for parameter in scene.document["paths"][row.path]["get"]["parameters"].as_array().unwrap() {
+            let schema = match parameter["schema"]["$ref"].as_str() {
+                Some(reference) => scene.document.pointer(reference.trim_start_matches('#')).unwrap(),
+                None => &parameter["schema"],
+            };
+            let values = schema["enum"].as_array().into_iter().flatten().map(|v| v.as_str().unwrap().to_owned());
+            let flags = ["true", "false"].map(str::to_owned).into_iter().filter(|_| schema["type"] == "boolean");
+            for value in values.chain(flags) {
+                let query = format!("?{}={value}", parameter["name"].as_str().unwrap());
+                let answer = scene.get("harbour", row.op, &scene.path(row.op), &query, &[]);
+                assert_eq!(answer.status, 200, "{}{query}", row.path);
+                taken += 1;
+            }
+        }
+    }
+    assert!(taken > 50, "{taken}");
 }

@@ -300,6 +300,11 @@ impl Rows<'_> {
                 }
             }
         }
+        if self.row.body == Body::List {
+            for key in self.row.query {
+                self.query(key, "", Code::Malformed);
+            }
+        }
         if self.row.query.contains(&"limit") {
             for bad in ["0", "501", "-1", "x", "99999999999999999999"] {
                 self.query("limit", bad, Code::Malformed);

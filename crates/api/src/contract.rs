@@ -257,7 +257,7 @@ pub const STANDINGS: [&str; 6] = ["participant", "suspended", "objected", "candi
 /// A parameter of an operation by its name in the row; none where it is not described yet, which a test refuses.
 pub fn parameter(op: Op, name: &str, generator: &mut SchemaGenerator) -> Option<Parameter> {
     let text = |schema: Schema, what: &'static str| Some(Parameter { schema, what, required: false });
-    let plain = || json_schema!({ "type": "string" });
+    let plain = || json_schema!({ "type": "string", "minLength": 1 });
     let one_of = |codes: &[&str]| json_schema!({ "type": "string", "enum": codes });
     let flag = || json_schema!({ "type": "boolean" });
     match (op, name) {

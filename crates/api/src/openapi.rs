@@ -194,12 +194,13 @@ fn request(row: &Row, contract: &Contract, generator: &mut SchemaGenerator) -> O
         Takes::Nothing if row.method == Method::Get => return None,
         Takes::Nothing => (
             "application/json",
-            json!({ "type": "object", "additionalProperties": false, "description": "Nothing: `{}`." }),
+            json!({ "type": ["object", "null"], "additionalProperties": false, "description": "Nothing: `{}`." }),
         ),
         Takes::Json(schema) => ("application/json", schema(generator).to_value()),
         Takes::Bytes => ("application/octet-stream", json!({})),
     };
-    Some(json!({ "required": true, "content": { media: { "schema": schema } } }))
+    let required = !matches!(contract.takes, Takes::Nothing);
+    Some(json!({ "required": required, "content": { media: { "schema": schema } } }))
 }
 
 fn responses(row: &Row, contract: &Contract, generator: &mut SchemaGenerator, problem: &Value) -> Value {

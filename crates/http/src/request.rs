@@ -5,7 +5,7 @@ use axum::body::{BodyDataStream, Bytes};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use futures::StreamExt;
-use lapwing_api::ops::Row;
+use lapwing_api::ops::{Body, Row};
 use lapwing_api::problem::{Code, Problem};
 use std::collections::BTreeMap;
 use std::io;
@@ -27,7 +27,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> &str {
 }
 
 /// Adds the parameters of a query. A key that is there twice is refused: the two ends could read it differently. So is
-/// one that the operation does not have: a misspelt filter would find everything.
+/// one that the operation does not have, and a filter without a value: a slip must not find everything.
 pub(crate) fn query(text: &str, row: &Row, params: &mut BTreeMap<String, String>) -> Result<(), Problem> {
     let mut found = BTreeMap::new();
     for pair in text.split('&').filter(|p| !p.is_empty()) {
@@ -40,6 +40,9 @@ pub(crate) fn query(text: &str, row: &Row, params: &mut BTreeMap<String, String>
                 known => format!("{} takes {}.", row.name, known.join(", ")),
             };
             return Err(malformed(format!("the query has the unknown parameter `{}`", shown(&key))).hint(hint));
+        }
+        if value.is_empty() && row.body == Body::List {
+            return Err(malformed(format!("`{key}` has no value")).hint("Leave it out, or give it one."));
         }
         if found.insert(key.clone(), value).is_some() {
             return Err(malformed(format!("the query has `{key}` twice")));
@@ -229,10 +232,10 @@ mod tests {
     fn a_query_is_read_strictly() {
         let row = Op::Log.row();
         let mut params = BTreeMap::from([("name".to_owned(), "path".to_owned())]);
-        query("log=%C3%BC+1&after&cursor=x%3dy", row, &mut params).unwrap();
-        let expected = [("log", "ü 1"), ("after", ""), ("cursor", "x=y"), ("name", "path")];
+        query("log=%C3%BC+1&after=7&cursor=x%3dy", row, &mut params).unwrap();
+        let expected = [("log", "ü 1"), ("after", "7"), ("cursor", "x=y"), ("name", "path")];
         assert_eq!(params, expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
-        for bad in ["log=1&log=2", "log=%", "log=%zz", "log=%ff", "%c3=1", "name=other", "Log=1", "=1"] {
+        for bad in ["log=1&log=2", "log=%", "log=%zz", "log=%ff", "%c3=1", "name=other", "Log=1", "=1", "log=", "log"] {
             assert_eq!(query(bad, row, &mut BTreeMap::new()).unwrap_err().code, Code::Malformed, "{bad}");
         }
     }

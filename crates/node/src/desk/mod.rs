@@ -268,25 +268,38 @@ fn body<T: DeserializeOwned + Serialize>(call: &Call) -> Result<T, Problem> {
     let read = T::deserialize(&call.body).map_err(|e| bad(e.to_string()))?;
     let taken = serde_json::to_value(&read).map_err(|e| internal("reading a body", e))?;
     match unread(&call.body, &taken) {
-        Some(path) => Err(bad(format!("unknown field `{path}`"))),
+        Some(what) => Err(bad(what)),
         None => Ok(read),
     }
 }
 
-/// The path of the first field of `given` that `taken` does not have.
+/// What of `given` was not read into `taken`: the first field that is unknown, or that is a list where fields belong.
 fn unread(given: &Value, taken: &Value) -> Option<String> {
-    let below = |key: String, rest: String| if rest.is_empty() { key } else { format!("{key}.{rest}") };
+    match stray(given, taken)? {
+        (path, true) => Some(format!("unknown field `{path}`")),
+        (path, false) if path.is_empty() => Some("it must be an object".into()),
+        (path, false) => Some(format!("`{path}` must be an object")),
+    }
+}
+
+/// The path of the first stray value, and whether it is an unknown field.
+fn stray(given: &Value, taken: &Value) -> Option<(String, bool)> {
+    let below = |key: &str, (rest, unknown): (String, bool)| {
+        (if rest.is_empty() { key.to_owned() } else { format!("{key}.{rest}") }, unknown)
+    };
     match (given, taken) {
         (Value::Object(given), Value::Object(taken)) => given.iter().find_map(|(key, value)| match taken.get(key) {
-            Some(read) => unread(value, read).map(|rest| below(key.clone(), rest)),
+            Some(read) => stray(value, read).map(|rest| below(key, rest)),
             // a field that is left out where it is empty
             None if value.is_null() => None,
-            None => Some(key.chars().filter(|c| !c.is_control()).take(64).collect()),
+            None => Some((key.chars().filter(|c| !c.is_control()).take(64).collect(), true)),
         }),
         (Value::Array(given), Value::Array(taken)) => {
             let mut pairs = given.iter().zip(taken).enumerate();
-            pairs.find_map(|(i, (given, taken))| unread(given, taken).map(|rest| below(i.to_string(), rest)))
+            pairs.find_map(|(i, (given, taken))| stray(given, taken).map(|rest| below(&i.to_string(), rest)))
         }
+        // fields by their order alone: a list of the right length would read as one, and mean something else one day
+        (Value::Array(_), Value::Object(_)) => Some((String::new(), false)),
         _ => None,
     }
 }
@@ -345,8 +358,9 @@ mod tests {
         let taken = json!({ "a": 1, "b": [{ "c": null }, { "c": 2 }] });
         let of = |given: Value| unread(&given, &taken);
         assert_eq!(of(json!({ "a": 5, "b": [{}, { "c": 7 }], "gone": null })), None);
-        assert_eq!(of(json!({ "x": 1 })), Some("x".into()));
-        assert_eq!(of(json!({ "b": [{}, { "d": 1 }] })), Some("b.1.d".into()));
+        assert_eq!(of(json!({ "x": 1 })), Some("unknown field `x`".into()));
+        assert_eq!(of(json!({ "b": [{}, { "d": 1 }] })), Some("unknown field `b.1.d`".into()));
+        assert_eq!(of(json!({ "b": [{}, [2]] })), Some("`b.1` must be an object".into()));
     }
 }
 
