@@ -25,6 +25,11 @@ impl Samples {
         self.0.len()
     }
 
+    /// Each value, changed.
+    pub fn map(&self, change: impl Fn(f64) -> f64) -> Samples {
+        Samples(self.0.iter().map(|v| change(*v)).collect())
+    }
+
     /// The value that a share `q` of the samples does not exceed (nearest rank); NaN of none.
     pub fn quantile(&self, q: f64) -> f64 {
         let mut sorted = self.0.clone();
