@@ -128,7 +128,17 @@ impl Report {
         table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
         table.set_content_arrangement(ContentArrangement::Disabled);
         table.set_header([
-            "case", "n", "unit", "ours p50", "p99", "plain p50", "p99", "ratio p50", "p99", "goal", "met",
+            "case",
+            "n",
+            "unit",
+            "ours p50",
+            "p99",
+            "plain p50",
+            "p99",
+            "ratio p50",
+            "p99",
+            "goal",
+            "met",
         ]);
         let some = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), number);
         for row in &self.rows {

@@ -24,12 +24,20 @@ pub fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     }
     let beside = || Some(std::env::current_exe().ok()?.parent()?.join("lapwing"));
     let path = named.map(Path::to_owned).or_else(beside).context("this program cannot find itself")?;
-    ensure!(path.is_file(), "{} is not there; build it with `cargo build --release`, or name one with --binary", path.display());
+    ensure!(
+        path.is_file(),
+        "{} is not there; build it with `cargo build --release`, or name one with --binary",
+        path.display()
+    );
     Ok(path.canonicalize()?)
 }
 
 /// Tries until something is there.
-pub fn until<T>(what: &str, every: Duration, mut attempt: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+pub fn until<T>(
+    what: &str,
+    every: Duration,
+    mut attempt: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
     let begun = Instant::now();
     loop {
         if let Some(value) = attempt()? {
@@ -221,9 +229,19 @@ impl Pair {
     /// One referral without evidence, from the opening of the draft until its receipt is durable.
     pub fn refer(&self, form: &Form) -> anyhow::Result<Duration> {
         let begun = Instant::now();
+        Ok(self.receipt_of(&self.say(form)?)?.duration_since(begun))
+    }
+
+    /// Opens a draft and submits it: the case.
+    pub fn say(&self, form: &Form) -> anyhow::Result<String> {
         let thread = self.a.draft()?;
         self.a.submit(&thread, &self.to, form)?;
-        Ok(self.a.receipted(&self.at_a, &thread, 1)?.duration_since(begun))
+        Ok(thread)
+    }
+
+    /// When the receipt of a referral without evidence was durable.
+    pub fn receipt_of(&self, thread: &str) -> anyhow::Result<Instant> {
+        self.a.receipted(&self.at_a, thread, 1)
     }
 
     /// One referral with evidence, until its receipts are durable and the evidence lies verified at the target, with its
@@ -280,11 +298,7 @@ impl Evidence {
 /// A pro forma of about 2 KB.
 pub fn form(evidence: Option<EvidenceItem>) -> Form {
     let narrative = "Forty complaints within a week; the replies lead to one collector. ".repeat(22);
-    Form {
-        narrative: Some(narrative.trim().to_owned()),
-        evidence: evidence.map(|item| vec![item]),
-        ..sample()
-    }
+    Form { narrative: Some(narrative.trim().to_owned()), evidence: evidence.map(|item| vec![item]), ..sample() }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -63,6 +63,7 @@ pub mod peer;
 mod roster;
 mod screen;
 pub mod stats;
+mod strict;
 mod tokens;
 mod transport;
 mod vestibule;

@@ -100,7 +100,9 @@ fn refer(federation: &Federation, folder: &Folder, count: usize) -> anyhow::Resu
     for chunk in (0..count).collect::<Vec<_>>().chunks(CHUNK) {
         let keys: Vec<(Vec<u8>, [u8; 32])> = chunk
             .iter()
-            .map(|i| ([b"case/", &thread(*i).0[..]].concat(), HashOf::Msg.hash(&[b"key", &i.to_le_bytes()[..]].concat())))
+            .map(|i| {
+                ([b"case/", &thread(*i).0[..]].concat(), HashOf::Msg.hash(&[b"key", &i.to_le_bytes()[..]].concat()))
+            })
             .collect();
         for (i, (_, key)) in chunk.iter().zip(&keys) {
             let stmt = Stmt {

@@ -41,15 +41,8 @@ pub struct Found {
 
 impl Job {
     /// Every job.
-    pub const ALL: [Job; 7] = [
-        Job::Referral,
-        Job::Throughput,
-        Job::Roundtrips,
-        Job::Catchup,
-        Job::Nothing,
-        Job::Propagation,
-        Job::Idle,
-    ];
+    pub const ALL: [Job; 7] =
+        [Job::Referral, Job::Throughput, Job::Roundtrips, Job::Catchup, Job::Nothing, Job::Propagation, Job::Idle];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
