@@ -8,12 +8,14 @@
 //!  │    └─ links  connections, requests and their answers
 //!  ├─ vault       keys         ├─ book   where records stand
 //!  ├─ upkeep      own records  ├─ tell   people
+//!  ├─ cores       checking many at a time
 //!  └─ desk        the API's operations
 //! ```
 
 pub mod applicant;
 pub mod book;
 pub mod config;
+pub mod cores;
 pub mod desk;
 pub mod driver;
 pub mod folder;

@@ -65,7 +65,8 @@ fn settle() {
 /// Round trips that the delay added to each sample.
 fn added(far: &Samples, near: f64, more: f64) -> Samples {
     let rtt = 2.0 * DELAY.as_secs_f64() * 1e3;
-    far.map(|ms| (ms - near) / rtt + more)
+    // a tenth of a round trip is what sleeping and waking up costs
+    far.map(|ms| ((ms - near) / rtt * 10.0).round() / 10.0 + more)
 }
 
 /// A referral while no connection is open, though one may be opened at any time.

@@ -42,8 +42,7 @@ pub(super) fn clear_uploads(dir: &Path) {
 
 impl Desk {
     pub(super) fn open_draft(&self, _: &Call) -> Answer {
-        self.drop_old_drafts();
-        if self.threads_of_drafts().len() >= MAX_DRAFTS {
+        if self.drop_old_drafts() >= MAX_DRAFTS {
             return Err(Problem::new(Code::Conflict, format!("there are {MAX_DRAFTS} drafts already"))
                 .hint("Submit some. Drafts that nobody touches for 30 days are dropped by themselves."));
         }
@@ -120,12 +119,15 @@ impl Desk {
         files.flatten().filter_map(|f| thread_of(&f.path())).collect()
     }
 
-    fn drop_old_drafts(&self) {
-        let Ok(files) = std::fs::read_dir(&self.uploads) else { return };
+    /// Drops drafts that nobody has touched for long; how many there are left.
+    fn drop_old_drafts(&self) -> usize {
+        let Ok(files) = std::fs::read_dir(&self.uploads) else { return 0 };
+        let mut left = 0;
         for file in files.flatten() {
             let Some(thread) = thread_of(&file.path()) else { continue };
             let age = file.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
             if age.is_none_or(|age| age < KEPT) {
+                left += 1;
                 continue;
             }
             // one that cannot be read any more names no evidence to remove
@@ -134,6 +136,7 @@ impl Desk {
             }
             self.end_draft(&thread);
         }
+        left
     }
 
     /// Removes a sealed item unless a case names it.
