@@ -146,13 +146,21 @@ impl Driver {
         if !facts.is_empty() {
             let payloads: Vec<Vec<u8>> = facts.iter().map(book::write_fact).collect();
             let begun = Instant::now();
-            match self.journal.append(&payloads) {
+            let own = facts.iter().any(|f| matches!(f, Fact::Entry(k) if k.entry.header().pid == self.office.me));
+            // beside each other: where one lags after a crash, the header that both speak of is reserved durably
+            let highwater = own.then(|| self.highwater());
+            let (appended, marked) = std::thread::scope(|scope| {
+                let path = &self.highwater;
+                let marking = highwater
+                    .map(|bytes| scope.spawn(move || lapwing_store::atomic_file::replace(&OsDisk, path, &bytes)));
+                let appended = self.journal.append(&payloads);
+                (appended, marking.map_or(Ok(()), |m| m.join().expect("writing a file does not panic")))
+            });
+            match appended {
                 Ok(positions) => {
                     self.office.metrics.committed(&facts, self.engine.state(), begun.elapsed());
                     self.note(&facts, &positions);
-                    if facts.iter().any(|f| matches!(f, Fact::Entry(k) if k.entry.header().pid == self.office.me)) {
-                        self.write_highwater()?;
-                    }
+                    marked?;
                 }
                 Err(error) if matches!(error, AppendError::Full(_)) => return self.no_room(error),
                 Err(error) => return Err(error.into()),
@@ -202,19 +210,15 @@ impl Driver {
         Ok(())
     }
 
-    fn write_highwater(&self) -> Result<(), DriverError> {
+    /// The ends of our own logs, as the high-water file names them.
+    fn highwater(&self) -> Vec<u8> {
         let state = self.engine.state();
         let author = state.federation.author(&state.me).expect("the node hosts its own participant");
         let heads: Vec<(LogKind, u64, EntryId)> = [LogKind::Pub, LogKind::Agy]
             .into_iter()
             .filter_map(|log| author.newest(log).stem.last().map(|l| (log, l.seq, l.id)))
             .collect();
-        lapwing_store::atomic_file::replace(
-            &OsDisk,
-            &self.highwater,
-            &HighWater { pid: Some(state.me), heads }.encode(),
-        )?;
-        Ok(())
+        HighWater { pid: Some(state.me), heads }.encode()
     }
 
     fn reply(&mut self, to: ReplyTo, outcome: Outcome) {

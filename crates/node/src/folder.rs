@@ -233,6 +233,12 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     place(path, bytes, "replace", |temporary| std::fs::rename(temporary, path))
 }
 
+/// Makes a file of no bytes (mode 0600), not durable: for what a power cut may take.
+pub fn place_empty(path: &Path) -> Result<(), FileError> {
+    let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    made.map(drop).map_err(FileError::of("write", path))
+}
+
 fn place(
     path: &Path,
     bytes: &[u8],
