@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use support::{Running, Town, files, json as run, problem, until};
+use support::{Running, Stops, Town, files, json as run, problem, until};
 
 fn rounds(variable: &str) -> usize {
     std::env::var(variable).ok().and_then(|n| n.parse().ok()).unwrap_or(5)
@@ -141,15 +141,6 @@ impl World {
 fn base32(hex: &str) -> String {
     let bytes: Vec<u8> = (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect();
     lapwing_record::id::base32(&bytes)
-}
-
-/// Ends the load, also when something fails.
-struct Stops<'a>(&'a AtomicBool);
-
-impl Drop for Stops<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[test]

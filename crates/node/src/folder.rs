@@ -39,6 +39,11 @@ impl FileError {
         self.source.kind() == ErrorKind::NotFound
     }
 
+    /// Whether the disk is full: it may work later.
+    pub fn is_full(&self) -> bool {
+        matches!(self.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    }
+
     /// Whether the file exists already.
     pub fn is_there(&self) -> bool {
         self.source.kind() == ErrorKind::AlreadyExists

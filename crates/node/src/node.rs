@@ -384,6 +384,8 @@ impl Node {
             orders,
             outward,
             highwater: folder.highwater(),
+            lagging: false,
+            index_behind: None,
             rebuild,
             waiting: Default::default(),
             next_reply: 1,

@@ -50,6 +50,17 @@ pub enum VaultError {
     Seal(#[from] SealError),
 }
 
+impl VaultError {
+    /// The disk is full: it may work later.
+    pub fn is_full(&self) -> bool {
+        match self {
+            VaultError::Keep(error) => error.is_full(),
+            VaultError::Destroy(error) => error.is_full(),
+            _ => false,
+        }
+    }
+}
+
 /// Fills an array with randomness of the operating system.
 pub fn random<const N: usize>() -> Result<[u8; N], VaultError> {
     let mut bytes = [0; N];

@@ -166,15 +166,13 @@ pub(super) fn vault_problem(error: VaultError) -> Problem {
     match error {
         VaultError::NoCaseKey(_) | VaultError::Content(_) => Problem::new(Code::ContentGone, error.to_string())
             .hint("The content was erased on this node, or came with a copy that lacks its key."),
+        full if full.is_full() => disk_full(),
         other => internal("using a key", other),
     }
 }
 
 fn file_problem(error: folder::FileError) -> Problem {
-    match error.source.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => disk_full(),
-        _ => internal("writing a draft", error),
-    }
+    if error.is_full() { disk_full() } else { internal("writing a draft", error) }
 }
 
 /// No room.

@@ -124,6 +124,8 @@ fn start(agency: &TestAgency, file: &CharterFile) -> (TestNode, Arc<Copying>, mp
         orders,
         outward,
         highwater: folder.highwater(),
+        lagging: false,
+        index_behind: None,
         rebuild: Box::new(|| -> Result<Engine, BookError> { unreachable!("no disk is full here") }),
         waiting: Default::default(),
         next_reply: 1,
@@ -528,6 +530,7 @@ async fn watchers_resume_are_told_of_gaps_and_an_administrator_sees_no_case() {
 async fn a_node_that_stops_says_so_to_those_who_still_ask() {
     let (harbor, _polder, _) = pair().await;
     harbor.office.stop();
+    harbor.office.end();
     let asked = || harbor.problem(Op::AssertCurrent, &[], json!({}));
     for _ in 0..500 {
         // what was asked before the driver ended is still done
