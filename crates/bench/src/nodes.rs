@@ -118,6 +118,12 @@ impl Process {
         }
     }
 
+    /// Another client with the officer's token, and connections of its own.
+    pub fn caller(&self) -> anyhow::Result<Client> {
+        let token = std::fs::read_to_string(self.folder.api_token())?;
+        Ok(Client::new(std::fs::read_to_string(self.folder.api_address())?.trim(), &token))
+    }
+
     /// Stops it as an administrator would, and waits until it is gone.
     pub fn stop(mut self) -> anyhow::Result<()> {
         let token = std::fs::read_to_string(self.folder.admin_token())?;
@@ -149,12 +155,6 @@ impl Process {
         written.map(drop).context("a point of contact was not published")
     }
 
-    /// Opens a draft.
-    pub fn draft(&self) -> anyhow::Result<String> {
-        let draft: Draft = self.client.call(Op::Drafts, &[], &[], &serde_json::json!({}))?;
-        Ok(draft.thread)
-    }
-
     /// Uploads evidence into a draft.
     pub fn upload(&self, thread: &str, evidence: &Evidence) -> anyhow::Result<String> {
         let query = [
@@ -165,13 +165,6 @@ impl Process {
         let (bytes, len) = (&evidence.bytes[..], evidence.bytes.len() as u64);
         let view: EvidenceView = self.client.upload(Op::EvidencePut, &[thread], &query, bytes, len)?;
         Ok(view.blob)
-    }
-
-    /// Submits a draft.
-    pub fn submit(&self, thread: &str, to: &str, form: &Form) -> anyhow::Result<()> {
-        let submit = Submit { to: to.into(), form: form.clone(), give_up_days: None };
-        let said: Result<Said, _> = self.client.call(Op::Submit, &[thread], &[], &submit);
-        said.map(drop).context("a referral was not submitted")
     }
 
     /// A case as it stands here.
@@ -229,13 +222,13 @@ impl Pair {
     /// One referral without evidence, from the opening of the draft until its receipt is durable.
     pub fn refer(&self, form: &Form) -> anyhow::Result<Duration> {
         let begun = Instant::now();
-        Ok(self.receipt_of(&self.say(form)?)?.duration_since(begun))
+        Ok(self.receipt_of(&self.say(&self.a.client, form)?)?.duration_since(begun))
     }
 
     /// Opens a draft and submits it: the case.
-    pub fn say(&self, form: &Form) -> anyhow::Result<String> {
-        let thread = self.a.draft()?;
-        self.a.submit(&thread, &self.to, form)?;
+    pub fn say(&self, caller: &Client, form: &Form) -> anyhow::Result<String> {
+        let thread = draft(caller)?;
+        submit(caller, &thread, &self.to, form)?;
         Ok(thread)
     }
 
@@ -248,9 +241,9 @@ impl Pair {
     /// key.
     pub fn refer_with(&self, evidence: &Evidence) -> anyhow::Result<Duration> {
         let begun = Instant::now();
-        let thread = self.a.draft()?;
+        let thread = draft(&self.a.client)?;
         let blob = self.a.upload(&thread, evidence)?;
-        self.a.submit(&thread, &self.to, &form(Some(evidence.item.clone())))?;
+        submit(&self.a.client, &thread, &self.to, &form(Some(evidence.item.clone())))?;
         self.at_b.nth(&thread, 1)?;
         self.b.client.call::<Done>(Op::EvidenceFetch, &[&thread, &blob], &[], &serde_json::json!({}))?;
         // at the target: the submission, the key, the evidence
@@ -265,6 +258,17 @@ impl Pair {
         let receipts = self.a.receipted(&self.at_a, &thread, 2)?;
         Ok(receipts.max(here).duration_since(begun))
     }
+}
+
+fn draft(caller: &Client) -> anyhow::Result<String> {
+    let draft: Draft = caller.call(Op::Drafts, &[], &[], &serde_json::json!({}))?;
+    Ok(draft.thread)
+}
+
+fn submit(caller: &Client, thread: &str, to: &str, form: &Form) -> anyhow::Result<()> {
+    let submit = Submit { to: to.into(), form: form.clone(), give_up_days: None };
+    let said: Result<Said, _> = caller.call(Op::Submit, &[thread], &[], &submit);
+    said.map(drop).context("a referral was not submitted")
 }
 
 /// Content to send along.

@@ -22,7 +22,7 @@ const FOLLOW_UP_MS: u64 = 1_000;
 /// How many of them.
 const FOLLOW_UP_PEERS: usize = 8;
 /// Requests of ours that a peer has at a time: it refuses more than 32 (`net::config::Limits::requests_per_peer`).
-const AT_A_TIME: usize = 28;
+const AT_A_TIME: usize = 24;
 
 /// The highest schema that this program reads.
 pub(crate) const SCHEMA: u64 = 1;

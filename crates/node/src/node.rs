@@ -401,8 +401,10 @@ impl Node {
             watch.clone(),
         ));
         let mut parts: JoinSet<Result<(), NodeError>> = JoinSet::new();
-        parts.spawn(async move {
-            let journal = driver.run(first).await?;
+        // a thread of its own: it waits for the disk most of the time, and handing a worker over costs more than the wait
+        let runtime = tokio::runtime::Handle::current();
+        parts.spawn_blocking(move || {
+            let journal = runtime.block_on(driver.run(first))?;
             journal.close().map_err(DriverError::from)?;
             Ok(())
         });

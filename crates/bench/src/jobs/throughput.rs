@@ -5,6 +5,7 @@ use crate::federation::Federation;
 use crate::measure::{Goal, Row, Samples};
 use crate::nodes::{Pair, form};
 use crate::plain::Plain;
+use lapwing_api::client::Client;
 use lapwing_record::cbor::encode;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,12 +15,14 @@ const IN_FLIGHT: usize = 64;
 
 pub(super) fn run(bench: &Bench, dir: &Path) -> anyhow::Result<Found> {
     let pair = bench.pair(&Federation::found(dir, 2)?)?;
+    // a connection each, as so many callers have
+    let callers = (0..IN_FLIGHT).map(|_| pair.a.caller()).collect::<anyhow::Result<Vec<Client>>>()?;
     let mut plain = Plain::begin(&dir.join("plain"))?;
     let body = encode(&form(None));
     let n = bench.samples(3, 30);
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
     for i in 0..n {
-        ours.add_time(at_once(&pair)? / IN_FLIGHT as u32);
+        ours.add_time(at_once(&pair, &callers)? / IN_FLIGHT as u32);
         let begun = Instant::now();
         for _ in 0..IN_FLIGHT {
             plain.refer(&body, None)?;
@@ -35,10 +38,10 @@ pub(super) fn run(bench: &Bench, dir: &Path) -> anyhow::Result<Found> {
 }
 
 /// So many referrals at once: the time until the last receipt.
-fn at_once(pair: &Pair) -> anyhow::Result<Duration> {
+fn at_once(pair: &Pair, callers: &[Client]) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     let threads = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..IN_FLIGHT).map(|_| scope.spawn(|| pair.say(&form(None)))).collect();
+        let all: Vec<_> = callers.iter().map(|c| scope.spawn(|| pair.say(c, &form(None)))).collect();
         let join = |t: std::thread::ScopedJoinHandle<'_, anyhow::Result<String>>| {
             t.join().unwrap_or_else(|_| anyhow::bail!("a client's thread panicked"))
         };
