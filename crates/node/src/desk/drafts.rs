@@ -7,11 +7,12 @@
 use super::names::by_prefix;
 use super::{Answer, Desk, internal, status_json};
 use crate::folder;
-use crate::vault::{VaultError, random};
+use crate::office::now_ms;
+use crate::vault::{Vault, VaultError, random};
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::Call;
 use lapwing_api::types::Draft;
-use lapwing_record::cbor::{decode, encode};
+use lapwing_record::cbor::{Bytes, decode, encode};
 use lapwing_record::id::{MsgId, ThreadId};
 use lapwing_record::statement::BlobRef;
 use std::path::{Path, PathBuf};
@@ -127,7 +128,7 @@ impl Desk {
     /// Drops drafts that nobody has touched for long; how many there are left.
     fn drop_old_drafts(&self) -> usize {
         let Ok(files) = std::fs::read_dir(&self.uploads) else { return 0 };
-        let mut left = 0;
+        let (mut left, mut dropped) = (0, Vec::new());
         for file in files.flatten() {
             let Some(thread) = thread_of(&file.path()) else { continue };
             let age = file.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
@@ -135,24 +136,39 @@ impl Desk {
                 left += 1;
                 continue;
             }
+            if self.view().state.case(&thread).is_some() {
+                // submitted, and a crash left the file: the case keeps its key
+                self.end_draft(&thread);
+                continue;
+            }
             // one that cannot be read any more names no evidence to remove
             for item in self.draft_evidence(&thread).unwrap_or_default() {
-                self.remove_blob(&item);
+                if self.remove_blob(&item) {
+                    dropped.push((Bytes(Vault::blob_name(&item.b3_cipher)), now_ms()));
+                }
             }
             self.end_draft(&thread);
+            dropped.push((Bytes(Vault::case_name(&thread)), now_ms()));
+        }
+        if !dropped.is_empty()
+            && let Err(error) = self.office.vault.destroy(&dropped)
+        {
+            tracing::warn!(%error, "keys of drafts that were dropped could not be destroyed");
         }
         left
     }
 
-    /// Removes a sealed item unless a case names it.
-    fn remove_blob(&self, item: &BlobRef) {
+    /// Removes a sealed item unless a case names it; whether it is gone.
+    fn remove_blob(&self, item: &BlobRef) -> bool {
         let view = self.view();
         if view.state.cases.values().any(|c| c.blobs().any(|(_, b)| b.b3_cipher == item.b3_cipher)) {
-            return;
+            return false;
         }
-        if let Err(error) = self.office.blobs.remove(&item.b3_cipher.0) {
+        let removed = self.office.blobs.remove(&item.b3_cipher.0);
+        if let Err(error) = &removed {
             tracing::warn!(%error, "an item of evidence could not be removed");
         }
+        removed.is_ok()
     }
 }
 

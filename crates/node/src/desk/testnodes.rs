@@ -543,3 +543,30 @@ async fn a_node_that_stops_says_so_to_those_who_still_ask() {
     }
     panic!("a node that stops goes on and on");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_nobody_touched_is_dropped_with_its_keys_and_a_submitted_case_keeps_its_own() {
+    let (harbor, _polder, _) = pair().await;
+    let old = |thread: &ThreadId| {
+        let file = std::fs::File::options().write(true).open(harbor.folder.uploads().join(format!("{thread}.draft")));
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(31 * 24 * 60 * 60);
+        file.unwrap().set_modified(long_ago).unwrap();
+    };
+    let open = async || -> ThreadId {
+        harbor.json(Op::Drafts, &[], json!({})).await["thread"].as_str().unwrap().parse().unwrap()
+    };
+    let (forgotten, submitted) = (open().await, open().await);
+    let mut form = sample();
+    form.evidence = None;
+    harbor.publish_contact().await;
+    let submit = json!({ "to": "polder", "form": form });
+    harbor.json(Op::Submit, &[("thread", &submitted.to_string())], submit).await;
+    // a crash after the submission left its draft
+    std::fs::write(harbor.folder.uploads().join(format!("{submitted}.draft")), b"").unwrap();
+    [forgotten, submitted].iter().for_each(&old);
+    open().await;
+    assert!(harbor.office.vault.case_key(&forgotten).is_err() && harbor.office.vault.is_erased(&forgotten));
+    assert!(harbor.office.vault.case_key(&submitted).is_ok());
+    let drafts = crate::desk::drafts_of(&harbor.folder.uploads());
+    assert!(drafts.iter().all(|d| !d.to_string_lossy().contains(&submitted.to_string())));
+}
