@@ -312,3 +312,33 @@ impl Vault {
         Sign1::sign(&self.feed, &self.network, Context::Ack, encode(&(self.me, *entry)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use lapwing_store::disk::os::OsDisk;
+    use std::sync::Arc;
+
+    #[test]
+    fn keys_that_are_asked_for_at_once_are_one_a_case_and_all_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || {
+            let keyring = Keyring::open(Arc::new(OsDisk), &dir.path().join("keyring"), [1; 32]).unwrap();
+            Vault::new(Pid([1; 32]), NetworkId([2; 32]), SecretKey::from_seed([3; 32]), keyring).unwrap()
+        };
+        let vault = open();
+        // eight callers for each of eight cases
+        let keys: Vec<(u8, CaseKey)> = std::thread::scope(|scope| {
+            let ask = |i: u8| (i % 8, vault.case_key_or_new(&ThreadId([i % 8; 32])).unwrap());
+            let all: Vec<_> = (0..64).map(|i| scope.spawn(move || ask(i))).collect();
+            all.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        assert!(vault.queue().done.is_empty() && vault.queue().waiting.is_empty());
+        drop(vault);
+        let again = open();
+        for (case, key) in keys {
+            assert_eq!(*again.case_key(&ThreadId([case; 32])).unwrap(), *key);
+        }
+    }
+}

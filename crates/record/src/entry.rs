@@ -455,6 +455,19 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_that_held_is_remembered_for_its_key_and_network_alone() {
+        let (entry, key) = sample(EntryType::Contact, b"body");
+        let copy = entry.clone();
+        entry.verify(&[key.public()], 1, &NET).unwrap();
+        assert_eq!(entry, copy, "what was checked is no part of what it is");
+        let other = SecretKey::from_seed([4; 32]).public();
+        assert!(entry.verify(&[other], 1, &NET).is_err());
+        assert!(entry.verify(&[key.public()], 1, &NetworkId([2; 32])).is_err());
+        assert!(entry.verify(&[key.public()], 2, &NET).is_err());
+        entry.clone().open(&[key.public()], 1, &NET).unwrap();
+    }
+
+    #[test]
     fn a_threshold_counts_distinct_keys_only() {
         let keys: Vec<SecretKey> = (1..=3).map(|i| SecretKey::from_seed([i; 32])).collect();
         let header = Header {

@@ -7,6 +7,7 @@ use crate::nodes::{Links, Process, until};
 use crate::plain::{connect, read_frame, write_frame};
 use crate::proxy::Proxy;
 use anyhow::Context;
+use lapwing_node::folder::Folder;
 use lapwing_record::cbor::decode;
 use lapwing_record::directory::Contact;
 use lapwing_record::entry::Entry;
@@ -40,10 +41,11 @@ pub(super) fn run(bench: &Bench, dir: &Path) -> anyhow::Result<Found> {
         let address = server.address()?;
         let port = address.rsplit('/').next().and_then(|p| p.parse().ok()).context("an address without a port")?;
         proxy.lead_to(([127, 0, 0, 1], port).into());
+        let newcomer = newcomer(bench, &federation)?;
         let (mut ours, mut theirs) = (Samples::default(), Samples::default());
         let case = format!("{count} entries");
         for i in 0..n {
-            ours.add_time(fresh(bench, &federation, &proxy, i, count)?);
+            ours.add_time(fresh(bench, &newcomer, &proxy, i, count)?);
             theirs.add_time(plain(dir, &federation, &entries)?);
             progress("catchup", &case, i + 1, n);
         }
@@ -52,16 +54,26 @@ pub(super) fn run(bench: &Bench, dir: &Path) -> anyhow::Result<Found> {
     Ok(Found { rows, notes: vec!["ours: from the TCP connection, handshakes and hello included".into()] })
 }
 
-/// A fresh node, from its first connection until it holds everything.
-fn fresh(bench: &Bench, federation: &Federation, proxy: &Proxy, i: usize, count: usize) -> anyhow::Result<Duration> {
-    proxy.gate(false);
-    let folder = federation.settle(1, &format!("-{i}"))?;
-    let links = Links { bootstrap: vec![proxy.multiaddr()], ..Links::default() };
-    let node = Process::start(&bench.binary, &folder, &links)?;
-    // its own first entries are signed: what it is asked for next is to prove itself
+/// The folder of a node that has signed its own first entries and knows of nobody else's. It dials only: its binding stays
+/// the same, so that each sample begins with the same entries and none forks the log of another.
+fn newcomer(bench: &Bench, federation: &Federation) -> anyhow::Result<Folder> {
+    let folder = federation.settle(1, "")?;
+    let node = Process::start(&bench.binary, &folder, &Links { silent: true, ..Links::default() })?;
     until("the fresh node's own entries", Duration::from_millis(20), || {
         Ok((node.status()?.entries >= MEMBERS as u64 + 3).then_some(()))
     })?;
+    node.stop()?;
+    Ok(folder)
+}
+
+/// A fresh node, from its first connection until it holds everything.
+fn fresh(bench: &Bench, newcomer: &Folder, proxy: &Proxy, i: usize, count: usize) -> anyhow::Result<Duration> {
+    proxy.gate(false);
+    let folder = Folder::new(newcomer.root().with_file_name(format!("fresh-{i}")));
+    copy(newcomer.root(), folder.root())?;
+    std::fs::copy(newcomer.highwater(), folder.highwater())?;
+    let links = Links { bootstrap: vec![proxy.multiaddr()], silent: true, ..Links::default() };
+    let node = Process::start(&bench.binary, &folder, &links)?;
     proxy.gate(true);
     let all = (count + MEMBERS) as u64;
     // asking costs the node time: seldom, where it has long to go
@@ -71,6 +83,21 @@ fn fresh(bench: &Bench, federation: &Federation, proxy: &Proxy, i: usize, count:
     drop(node);
     std::fs::remove_dir_all(folder.root())?;
     Ok(took)
+}
+
+/// Copies a folder with everything in it.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?
+        } else {
+            std::fs::copy(entry.path(), &to).map(|_| ())?
+        }
+    }
+    Ok(())
 }
 
 /// The plain pipeline: framed entries over TCP, verified on all cores, appended, synced, folded into a map.

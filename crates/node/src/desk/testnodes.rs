@@ -307,6 +307,13 @@ async fn a_case_goes_from_draft_to_decision_and_its_export_holds() {
     harbor.upload(&thread, "empty.eml", &hex::encode(&sha(b"")), b"").await.unwrap();
     assert_eq!((put["state"].as_str(), put["size"].as_u64()), (Some("here"), Some(600_000)));
 
+    // a draft without evidence outlives the loss of its file, which a power cut may take
+    let bare = harbor.json(Op::Drafts, &[], Value::Null).await["thread"].as_str().unwrap().to_owned();
+    std::fs::remove_file(harbor.folder.uploads().join(format!("{bare}.draft"))).unwrap();
+    assert!(harbor.desk.draft_evidence(&bare.parse().unwrap()).unwrap().is_empty());
+    harbor.upload(&bare, "one.eml", &hex::encode(&sha(b"one")), b"one").await.unwrap();
+    assert_eq!(harbor.desk.draft_evidence(&bare.parse().unwrap()).unwrap().len(), 1);
+
     // every fault at once, and nothing is said
     let wrong = json!({ "to": "polder", "form": form(vec![item("big.eml", &big)]) });
     let problem = harbor.problem(Op::Submit, &t, wrong).await;
