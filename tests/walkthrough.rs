@@ -4,10 +4,9 @@
 
 mod support;
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use support::LAPWING;
+use support::{LAPWING, fill_in, free_port};
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
 const HELPERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/walkthrough/helpers.sh");
@@ -19,39 +18,6 @@ fn script() -> String {
     let blocks: Vec<&str> = section.split("```sh\n").skip(1).map(|b| b.split("```").next().unwrap()).collect();
     assert!(blocks.len() >= 6, "the walk-through has {} blocks of shell", blocks.len());
     blocks.join("\n")
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Replaces the values of a draft's fields as a person would.
-fn fill_in(path: &Path) {
-    let text = std::fs::read_to_string(path).unwrap();
-    let mut draft: toml::Table = text.parse().unwrap();
-    let filled: toml::Table = r#"
-kind = "request_enforcement"
-subject_line = "Prize mails"
-requester_ref = "HB-1"
-poc_ref = "intake"
-tlp = "amber+strict"
-retention_until = "2028-12-31"
-channel = "email"
-conduct = ["deceptive_offer"]
-narrative = "Complaints about prize mails."
-legal_authority = { law = "Unsolicited Messages Act" }
-harm = [{ factor = "victims", band = 1, basis = "counted_complaints" }]
-assistance = [{ kind = "identify", description = "Who rents the address?" }]
-declarations = { accuracy = true, authority = true, confidentiality = true }
-"#
-    .parse()
-    .unwrap();
-    let form = match draft.get_mut("form") {
-        Some(toml::Value::Table(form)) => form,
-        _ => &mut draft,
-    };
-    form.extend(filled);
-    std::fs::write(path, draft.to_string()).unwrap();
 }
 
 #[test]

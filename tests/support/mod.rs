@@ -252,3 +252,37 @@ impl Drop for Stops<'_> {
         self.0.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 }
+
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Replaces the values of a draft's fields as a person would.
+pub fn fill_in(path: &Path) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut draft: toml::Table = text.parse().unwrap();
+    let filled: toml::Table = r#"
+kind = "request_enforcement"
+subject_line = "Prize mails"
+requester_ref = "HB-1"
+poc_ref = "intake"
+tlp = "amber+strict"
+retention_until = "2028-12-31"
+channel = "email"
+conduct = ["deceptive_offer"]
+narrative = "Complaints about prize mails."
+legal_authority = { law = "Unsolicited Messages Act" }
+harm = [{ factor = "victims", band = 1, basis = "counted_complaints" }]
+assistance = [{ kind = "identify", description = "Who rents the address?" }]
+declarations = { accuracy = true, authority = true, confidentiality = true }
+"#
+    .parse()
+    .unwrap();
+    let form = match draft.get_mut("form") {
+        Some(toml::Value::Table(form)) => form,
+        _ => &mut draft,
+    };
+    form.extend(filled);
+    std::fs::write(path, draft.to_string()).unwrap();
+}

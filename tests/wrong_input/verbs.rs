@@ -349,6 +349,12 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("backup make", "--data nowhere @ --out x", Code::Unreachable, "no node runs on");
     r.add("backup make", "--data harbour @", malformed, "--out");
     r.add("backup make", "--data harbour @ --out x --part soup", malformed, "soup");
+    for keep in ["0", "-1", "all", "70000"] {
+        r.add("backup make", &format!("--data harbour @ --out x --keep {keep}"), malformed, keep);
+    }
+    r.add("backup make", "--data nowhere @ --out x --prune-expired --keep 1", Code::Unreachable, "no node runs on");
+    r.add("health", "--data nowhere @ --live", Code::Unreachable, "no node runs on");
+    r.add("health", "--data harbour @ --live --api 127.0.0.1:1", Code::Unreachable, "does not answer");
     r.add("backup make", "--data harbour @ --out x --token-file harbour/run/api.token", Code::Forbidden, "officer");
     r.add("backup verify", "no-such-file", invalid, "no-such-file");
     r.add("backup verify", "text", invalid, "no archive");

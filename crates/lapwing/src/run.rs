@@ -8,6 +8,7 @@ use lapwing_node::config::{Settings, multiaddr};
 use lapwing_node::folder::Folder;
 use lapwing_node::keys::{KeyFileError, Passphrase};
 use lapwing_node::node::{Node, NodeError, StartOptions};
+use sd_notify::NotifyState;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -31,10 +32,12 @@ pub fn run(folder: Folder, options: RunOptions) -> anyhow::Result<ExitCode> {
         let start = StartOptions { assert_current: options.assert_current };
         let node = Node::start(folder, settings, passphrase.as_ref(), start).await.map_err(problem)?;
         println!("The node runs. Its API listens on {}; `lapwing status` tells how it is. Ctrl-C stops it.", node.api);
+        tell_manager(&[NotifyState::Ready, NotifyState::Status("the node runs; `lapwing status` tells how it is")]);
         let office = node.office.clone();
         let mut signals = Signals::new().context("signals cannot be waited for")?;
         tokio::spawn(async move {
             let signal = signals.next().await;
+            tell_manager(&[NotifyState::Stopping]);
             tracing::info!(signal, "told to stop; a second signal ends it at once");
             office.stop();
             signals.next().await;
@@ -48,6 +51,13 @@ pub fn run(folder: Folder, options: RunOptions) -> anyhow::Result<ExitCode> {
     // handlers that still block are waited for no longer: nobody waits for their answers
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Tells the service manager, where one waits to hear it (systemd's `Type=notify`).
+fn tell_manager(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the service manager could not be told");
+    }
 }
 
 /// The signals that stop a node.

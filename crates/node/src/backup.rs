@@ -182,6 +182,13 @@ impl Header {
         Ok(Zeroizing::new(key))
     }
 
+    /// What a file says of itself; neither its content nor that it is whole is looked at.
+    pub fn peek(path: &Path) -> Result<Self, BackupError> {
+        let file =
+            std::fs::File::open(path).map_err(|source| FileError { doing: "open", path: path.to_owned(), source })?;
+        Header::read(&archive::header(io::BufReader::new(file))?)
+    }
+
     /// Checks a file without any key: whole, unchanged, and of a format that this program knows.
     pub fn check(path: &Path) -> Result<Self, BackupError> {
         let open = |path: &Path| {

@@ -15,6 +15,7 @@ use lapwing_node::keys::{self, KeyFileError, KeyKind, Passphrase};
 use lapwing_node::office::rfc3339;
 use lapwing_node::restore::{self, RestoreError, Restored, Wanted};
 use lapwing_record::cbor::encode;
+use lapwing_record::id::Pid;
 use lapwing_record::sign::SecretKey;
 use lapwing_store::archive::ArchiveError;
 use serde_json::json;
@@ -33,7 +34,10 @@ Backups made before stay sealed to the key before: keep it as long as them.")]
     #[command(after_help = "Examples:
   lapwing backup make --out /var/backups/lapwing
   lapwing backup make --out /var/backups/lapwing --part data
-  lapwing backup make --out /mnt/short-lived --part keyring     where it is deleted when it expires")]
+  lapwing backup make --out /mnt/short-lived --part keyring     where it is deleted when it expires
+  lapwing backup make --out /var/backups/lapwing --prune-expired --keep 14      as the packaged timer does
+
+What is removed: files of this node alone, as they say of themselves, in that folder, after the new ones were checked.")]
     Make(Make),
     /// Checks backups: whole and unchanged; with the backup key, that they restore.
     #[command(after_help = "Examples:
@@ -67,6 +71,12 @@ pub struct Make {
     /// Only this part: data or keyring.
     #[arg(long, value_name = "PART")]
     part: Option<Part>,
+    /// Then remove this node's backups of the keyring that have expired: erasure is complete without them only.
+    #[arg(long)]
+    prune_expired: bool,
+    /// Then remove this node's backups of the data but the newest N.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    keep: Option<u16>,
 }
 
 /// What is checked.
@@ -181,15 +191,60 @@ impl Make {
             let header = check(&path)?;
             made.push((path, found.len, header));
         }
-        let shown = made.iter().map(|(path, len, header)| described(path, Some(*len), header)).collect::<Vec<_>>();
+        let mut removed = Vec::new();
+        // a clock that jumped ahead would take what has not expired for expired
+        if let Some(doubt) = status.clock_doubt.filter(|_| self.prune_expired) {
+            return Err(Problem::new(
+                Code::Conflict,
+                format!("the backup is made; nothing expired is removed: {doubt}"),
+            )
+            .hint("Set this machine's clock (`timedatectl`); the next run removes it."));
+        }
+        if self.prune_expired || self.keep.is_some() {
+            let me = made.first().map(|(_, _, header)| header.pid);
+            let found = of_node(&self.out, me)?;
+            for path in superfluous(found, lapwing_node::office::now_ms(), self.prune_expired, self.keep) {
+                std::fs::remove_file(&path).map_err(|e| fail::io("remove", &path, e))?;
+                removed.push(path);
+            }
+        }
+        let mut shown = made.iter().map(|(path, len, header)| described(path, Some(*len), header)).collect::<Vec<_>>();
+        if !removed.is_empty() {
+            shown.push(json!({ "removed": removed }));
+        }
         ctx.out.answer(&shown, || {
             for (path, len, header) in &made {
                 let until = header.expires.map(|at| format!(", expires {}", ctx.out.time_ms(at))).unwrap_or_default();
                 ctx.out.line(format!("{} ({}{until})", path.display(), size(*len)));
             }
+            for path in &removed {
+                ctx.out.line(format!("removed {}", path.display()));
+            }
         });
         Ok(())
     }
+}
+
+/// The backups of one node in a folder, as they say of themselves. What does not read as a backup is left alone.
+fn of_node(dir: &Path, pid: Option<Pid>) -> Result<Vec<(PathBuf, Header)>, Problem> {
+    let entries = std::fs::read_dir(dir).map_err(|e| fail::io("list", dir, e))?;
+    let named = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "lapwing-backup"));
+    let read = named.filter_map(|path| Header::peek(&path).ok().map(|header| (path, header)));
+    Ok(read.filter(|(_, header)| Some(header.pid) == pid).collect())
+}
+
+/// Those that may go: expired ones of the keyring, and all of the data but the newest.
+fn superfluous(mut all: Vec<(PathBuf, Header)>, now: u64, expired: bool, keep: Option<u16>) -> Vec<PathBuf> {
+    all.sort_by_key(|(_, header)| std::cmp::Reverse(header.made));
+    let mut data = 0;
+    all.retain(|(_, header)| match header.part {
+        Part::Keyring => expired && header.expires.is_some_and(|at| at <= now),
+        Part::Data => {
+            data += 1;
+            keep.is_some_and(|keep| data > usize::from(keep))
+        }
+    });
+    all.into_iter().map(|(path, _)| path).collect()
 }
 
 fn described(path: &Path, len: Option<u64>, h: &Header) -> serde_json::Value {
@@ -360,5 +415,51 @@ impl Restore {
             out.line("  It signs nothing until its own latest entries have come back; `lapwing status` tells.");
         });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use lapwing_record::cbor::Bytes;
+    use lapwing_record::id::NetworkId;
+
+    fn header(part: Part, made: u64, expires: Option<u64>) -> (PathBuf, Header) {
+        let header = Header {
+            version: 1,
+            part,
+            network: NetworkId([2; 32]),
+            pid: Pid([1; 32]),
+            short_name: "x".into(),
+            made,
+            format: 1,
+            program: "0".into(),
+            records: 0,
+            expires,
+            sealed: Bytes(Vec::new()),
+        };
+        (format!("{part}-{made}").into(), header)
+    }
+
+    #[test]
+    fn only_expired_keyrings_and_data_beyond_the_newest_are_superfluous() {
+        let all = || {
+            vec![
+                header(Part::Data, 1, None),
+                header(Part::Data, 3, None),
+                header(Part::Data, 2, None),
+                header(Part::Keyring, 1, Some(10)),
+                header(Part::Keyring, 3, Some(11)),
+            ]
+        };
+        let names = |now, expired, keep| -> Vec<String> {
+            superfluous(all(), now, expired, keep).iter().map(|p| p.display().to_string()).collect()
+        };
+        assert_eq!(names(10, true, None), ["keyring-1"]);
+        assert_eq!(names(9, true, None), [""; 0]);
+        assert_eq!(names(99, false, Some(2)), ["data-1"]);
+        assert_eq!(names(99, true, Some(1)), ["keyring-3", "data-2", "data-1", "keyring-1"]);
+        assert_eq!(names(99, false, None), [""; 0]);
     }
 }

@@ -15,12 +15,22 @@ use std::process::ExitCode;
 #[command(after_help = "Examples:
   lapwing health
   lapwing health --json
+  lapwing health --live                         for a probe: whether to start it again
   lapwing --data /var/lib/lapwing health || mail -s 'not ready' duty@agency.example </dev/null")]
-pub struct Health {}
+pub struct Health {
+    /// Only ask whether the process answers (`/livez`); needs no token. Exit code 4 where it does not.
+    #[arg(long)]
+    live: bool,
+}
 
 impl Health {
     /// Carries it out.
     pub fn run(self, ctx: &Ctx) -> Result<ExitCode, Problem> {
+        if self.live {
+            let value: Value = ctx.node()?.read_open(Op::Live)?;
+            ctx.out.answer(&value, || ctx.out.line("it answers"));
+            return Ok(ExitCode::SUCCESS);
+        }
         let value: Value = ctx.node()?.read(Op::Health, &[], &Vec::new())?;
         let health: types::Health = typed(&value)?;
         ctx.out.answer(&value, || show(ctx.out, &health));

@@ -64,6 +64,11 @@ impl Node {
         self.client(op)?.read(op, path, query)
     }
 
+    /// Reads what is open to everybody: works without any token.
+    pub fn read_open<T: DeserializeOwned>(&self, op: Op) -> Result<T, Problem> {
+        Client::new(&self.address, "").read(op, &[], &[])
+    }
+
     /// Calls with a body.
     pub fn call<T: DeserializeOwned>(&self, op: Op, path: &[&str], body: &impl Serialize) -> Result<T, Problem> {
         self.client(op)?.call(op, path, &[], body)
