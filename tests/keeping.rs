@@ -158,6 +158,8 @@ fn backups_made_under_load_open_and_restore_as_a_point_in_time() {
                 if let Some(thread) = world.refer(n.is_multiple_of(3).then_some(bytes.as_bytes())) {
                     acknowledged.lock().unwrap().insert(thread);
                 }
+                // a steady load, not the most there can be: what is restored a hundred times should stay small
+                std::thread::sleep(Duration::from_millis(25));
             }
         });
         for round in 0..rounds("LAPWING_BACKUPS") {
