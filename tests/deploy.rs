@@ -103,6 +103,10 @@ fn the_units_say_what_the_program_understands() {
     let conditions = of_unit(&node, "ConditionPathExists");
     assert_eq!(conditions, [format!("{DATA}/identity.cbor"), format!("{DATA}/charter.lapwing")]);
     assert_eq!(of_unit(&backup, "ConditionPathExists"), [format!("{DATA}/keys/backup.recipient")]);
+    // the default listens on every address, for which it asks the kernel; the word of readiness goes to a local socket
+    assert_eq!(Settings::default().node.listen, [format!("/ip4/0.0.0.0/tcp/{P2P_PORT}")]);
+    let families = split(&of_unit(&node, "RestrictAddressFamilies")[0]);
+    assert!(["AF_INET", "AF_INET6", "AF_NETLINK", "AF_UNIX"].iter().all(|f| families.contains(&(*f).to_owned())));
     let stop: u64 = of_unit(&node, "TimeoutStopSec")[0].parse().unwrap();
     assert!(stop > STOP, "systemd would kill a node that stops in order");
     assert_eq!((of_unit(&node, "Type"), of_unit(&node, "Restart")), (vec!["notify".into()], vec!["on-failure".into()]));

@@ -166,7 +166,7 @@ fn a_data_folder_of_another_user_is_refused_and_told() {
     let mut command = service(&town.text("data"), None);
     command.uid(65534).gid(65534);
     let said = gives_up(&outcome(command));
-    assert!(said.contains("ermission denied"), "{said}");
+    assert!(said.contains("ermission denied") && said.contains("Run it as the user"), "{said}");
 }
 
 fn is_root() -> bool {
