@@ -166,7 +166,7 @@ fn a_data_folder_of_another_user_is_refused_and_told() {
     let mut command = service(&town.text("data"), None);
     command.uid(65534).gid(65534);
     let said = gives_up(&outcome(command));
-    assert!(said.contains("ermission denied"), "{said}");
+    assert!(said.contains("ermission denied") && said.contains("Run it as the user"), "{said}");
 }
 
 fn is_root() -> bool {
@@ -188,4 +188,71 @@ fn a_second_node_on_one_folder_is_refused_and_not_started_again() {
     let _ = first.kill();
     let _ = first.wait();
     assert!(gives_up(&second).contains("nother"));
+}
+
+/// A copy of a backup whose header says something else at one place.
+fn altered(file: &Path, to: &Path, from: &[u8], into: &[u8]) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let at = bytes.windows(from.len()).position(|w| w == from).unwrap();
+    bytes[at..at + into.len()].copy_from_slice(into);
+    std::fs::write(to, bytes).unwrap();
+}
+
+#[test]
+fn the_timers_backup_removes_what_has_expired_and_keeps_the_newest() {
+    let town = founded();
+    let right = with_secret(&town, SECRET);
+    let mut node = service(&town.text("data"), Some(&right));
+    let mut node = node.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let (data, out) = (town.text("data"), town.text("backups"));
+    until("it is ready", 60, || support::run(&["--data", &data, "health"]).status.success().then_some(()));
+    let make = |more: &[&str]| {
+        let mut args = vec!["--data", data.as_str(), "backup", "make", "--out", out.as_str()];
+        args.extend(more);
+        json(&args)
+    };
+    let file = |made: &serde_json::Value, part: usize| made[part]["file"].as_str().unwrap().to_owned();
+    let first = make(&[]);
+    let keyring = Path::new(&file(&first, 1)).to_owned();
+    let header = lapwing_node::backup::Header::peek(&keyring).unwrap();
+    let expires = header.expires.unwrap().to_be_bytes();
+    let expired = town.path("backups/expired.lapwing-backup");
+    // a time in 1970 that has as many bytes
+    altered(&keyring, &expired, &expires, &(1_u64 << 32).to_be_bytes());
+    // of another node, and no backup at all: not this command's to remove
+    let others = town.path("backups/others.lapwing-backup");
+    altered(&expired, &others, &header.pid.0, &[7; 32]);
+    let garbage = town.path("backups/garbage.lapwing-backup");
+    std::fs::write(&garbage, "garbage").unwrap();
+    let notes = town.path("backups/notes.txt");
+    std::fs::write(&notes, "notes").unwrap();
+
+    // asked for neither, it removes nothing
+    let second = make(&[]);
+    assert_eq!(second.as_array().unwrap().len(), 2);
+    assert!(expired.exists());
+
+    let third = make(&["--prune-expired", "--keep", "2"]);
+    let mut removed: Vec<&str> =
+        third[2]["removed"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+    removed.sort_unstable();
+    let mut due = vec![expired.display().to_string(), file(&first, 0)];
+    due.sort_unstable();
+    assert_eq!(removed, due);
+    assert!(!expired.exists() && !Path::new(&file(&first, 0)).exists());
+    for stays in [file(&second, 0), file(&third, 0), file(&first, 1), file(&second, 1), file(&third, 1)] {
+        assert!(Path::new(&stays).exists(), "{stays} was removed");
+    }
+    assert!(others.exists() && garbage.exists() && notes.exists());
+
+    // what stayed restores
+    let key = town.text("data-keys/backup.key");
+    let pass = town.text("pass");
+    let (kept, keys) = (file(&third, 0), file(&third, 1));
+    let secrets = ["--passphrase-file", &pass, "--node-passphrase-file", &pass];
+    let mut verify = vec!["backup", "verify", &kept, &keys, "--key", &key];
+    verify.extend(secrets);
+    json(&verify);
+    let _ = node.kill();
+    let _ = node.wait();
 }

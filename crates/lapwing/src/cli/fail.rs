@@ -103,6 +103,10 @@ pub fn charter(path: &Path, e: CharterError) -> Problem {
 /// A configuration has faults.
 pub fn config(e: ConfigError) -> Problem {
     match e {
+        ConfigError::File(e) if e.source.kind() == std::io::ErrorKind::PermissionDenied => {
+            Problem::new(Code::Config, e.to_string())
+                .hint("Run it as the user whom the data folder belongs to; the package's is `lapwing`.")
+        }
         ConfigError::File(e) => Problem::new(Code::Config, e.to_string())
             .hint("`lapwing init` makes a data folder with its configuration; `--data DIR` tells which is meant."),
         ConfigError::Faults { path, faults: ConfigFaults(faults) } => {
