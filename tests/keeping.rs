@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use support::{Running, Town, files, json as run, problem, until};
+use support::{Running, Stops, Town, files, json as run, problem, until};
 
 fn rounds(variable: &str) -> usize {
     std::env::var(variable).ok().and_then(|n| n.parse().ok()).unwrap_or(5)
@@ -143,15 +143,6 @@ fn base32(hex: &str) -> String {
     lapwing_record::id::base32(&bytes)
 }
 
-/// Ends the load, also when something fails.
-struct Stops<'a>(&'a AtomicBool);
-
-impl Drop for Stops<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 #[test]
 fn backups_made_under_load_open_and_restore_as_a_point_in_time() {
     let (mut world, mut harbour) = World::new();
@@ -167,6 +158,8 @@ fn backups_made_under_load_open_and_restore_as_a_point_in_time() {
                 if let Some(thread) = world.refer(n.is_multiple_of(3).then_some(bytes.as_bytes())) {
                     acknowledged.lock().unwrap().insert(thread);
                 }
+                // a steady load, not the most there can be: what is restored a hundred times should stay small
+                std::thread::sleep(Duration::from_millis(25));
             }
         });
         for round in 0..rounds("LAPWING_BACKUPS") {

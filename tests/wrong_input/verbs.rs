@@ -1,7 +1,7 @@
 //! What is wrong at each verb of the command line. The verbs are read from the program's own help: a new one fails the
 //! test until it has a row.
 
-use crate::support::until;
+use crate::support::{copy, until};
 use crate::world::{EVIDENCE, Ran, World, contact, contents, run};
 use lapwing_api::ops::Op;
 use lapwing_api::problem::{Code, Problem};
@@ -67,18 +67,6 @@ fn write(w: &World, name: &str, content: impl AsRef<[u8]>) {
 
 fn read(w: &World, name: &str) -> Vec<u8> {
     std::fs::read(w.town.path(name)).unwrap()
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().flatten() {
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 /// A file with one bit turned over, in its middle.

@@ -330,7 +330,7 @@ impl Author {
         if chain.holds(header.seq, entry.id()) {
             return Placed::Duplicate;
         }
-        if let Err(e) = entry.clone().open(&[keys.feed], 1, network) {
+        if let Err(e) = entry.verify(&[keys.feed], 1, network) {
             return Placed::Invalid(e.to_string());
         }
         if entry.body().is_none() && header.log == LogKind::Pub && header.entry_type().is_some() {

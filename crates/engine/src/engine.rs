@@ -184,7 +184,11 @@ impl Engine {
         let mut step = Step::default();
         match input {
             Input::Entries { entries, gossiped, reply } => {
-                let placed = entries.into_iter().map(|e| self.take_entry(e, !gossiped, now, &mut step)).collect();
+                // of many at once the last is enough: who lacks the others finds a gap, and asks
+                let quiet = if entries.len() > SPREAD_AT_ONCE { entries.len() - 1 } else { 0 };
+                let numbered = entries.into_iter().enumerate();
+                let placed =
+                    numbered.map(|(i, e)| self.take_entry(e, !gossiped && i >= quiet, now, &mut step)).collect();
                 if let Some(reply) = reply {
                     step.effects.push(Effect::Reply(reply, Ok(Answer::Placed(placed))));
                 }
@@ -605,6 +609,9 @@ impl Engine {
         self.level_with.as_ref()
     }
 }
+
+/// Entries of one exchange that are gossiped on, each for itself.
+const SPREAD_AT_ONCE: usize = 16;
 
 /// Milliseconds that a node waits after its start for peers to answer about its own heads.
 pub const HEAD_WAIT_MS: u64 = 5_000;

@@ -446,6 +446,29 @@ fn an_older_copy_signs_nothing_until_its_own_head_is_back() {
 }
 
 #[test]
+fn of_what_comes_in_bulk_only_the_last_is_gossiped_on() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    let author = TestAgency::named("harbor");
+    let mut after =
+        w.nodes["polder"].engine.state().federation.author(&author.pid()).unwrap().newest(LogKind::Pub).tip();
+    let mut spread = |w: &mut World, count: u8| {
+        let mut entries = Vec::new();
+        for i in 0..count {
+            let items = vec![Stance::by_node(What::Noted, Target::Participant(Pid([i; 32])))];
+            let entry = author.entry(&w.network, after, EntryType::Stances, &Stances { items });
+            after = Some((entry.header().seq, entry.id()));
+            entries.push(entry);
+        }
+        let node = w.nodes.get_mut("polder").unwrap();
+        let step = node.engine.handle(Input::Entries { entries, gossiped: false, reply: None }, w.now);
+        assert_eq!(step.facts.iter().filter(|f| matches!(f, Fact::Entry(_))).count(), usize::from(count));
+        step.effects.iter().filter(|e| matches!(e, Effect::Spread(_))).count()
+    };
+    assert_eq!(spread(&mut w, 3), 3);
+    assert_eq!(spread(&mut w, 100), 1);
+}
+
+#[test]
 fn an_entry_of_a_stranger_is_kept_nowhere() {
     let mut w = World::founded(&["harbor", "polder"]);
     let stranger = TestAgency::named("stranger");

@@ -22,7 +22,7 @@ use crate::stats::Counters;
 pub(crate) type Direct = request_response::Behaviour<Frames>;
 
 /// Streams of one protocol on one connection, ours and theirs together. More are refused.
-const STREAMS: usize = 16;
+const STREAMS: usize = 64;
 
 /// Admission first: what a later one denies, the earlier ones have counted already, and several never forget it. None
 /// after it denies anything.

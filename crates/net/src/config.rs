@@ -95,7 +95,7 @@ impl Default for Limits {
             outbound: 256,
             handshakes: 256,
             handshake_timeout: Duration::from_secs(5),
-            requests_per_peer: 16,
+            requests_per_peer: 32,
             requests_in: 256,
             requests_out: 256,
             verdicts: 4096,

@@ -16,6 +16,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use libp2p::core::upgrade::NegotiationError;
 use libp2p::gossipsub::{self, MessageAcceptance, PublishError};
 use libp2p::multiaddr;
 use libp2p::request_response::{self, InboundFailure, Message, OutboundFailure, OutboundRequestId};
@@ -540,6 +541,8 @@ fn request_error(error: OutboundFailure) -> RequestError {
         OutboundFailure::Io(error) => match FrameError::inside(&error) {
             Some(FrameError::TooLong { len, max }) => RequestError::TooLong { len: *len, max: *max },
             Some(FrameError::Silent) => RequestError::Unanswered,
+            // the "no" to what we had begun to say
+            None if error.get_ref().is_some_and(|e| e.is::<NegotiationError>()) => RequestError::Refused,
             None => RequestError::Broken(error.to_string()),
         },
     }

@@ -42,8 +42,8 @@ use libp2p::core::upgrade::DeniedUpgrade;
 use libp2p::core::{ConnectedPoint, Endpoint, Multiaddr};
 use libp2p::swarm::behaviour::{AddressChange, ConnectionClosed, ConnectionEstablished};
 use libp2p::swarm::handler::{
-    ConnectionEvent, ConnectionHandler, ConnectionHandlerEvent, DialUpgradeError, FullyNegotiatedOutbound, SendWrapper,
-    StreamUpgradeError,
+    ConnectionEvent, ConnectionHandler, ConnectionHandlerEvent, DialUpgradeError, FullyNegotiatedOutbound,
+    OutboundUpgradeSend, SendWrapper, StreamUpgradeError,
 };
 use libp2p::swarm::{
     ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, SubstreamProtocol, THandler,
@@ -54,6 +54,7 @@ use tokio::time::{Instant, Sleep};
 use crate::message::Class;
 use crate::roster::Roster;
 use crate::screen::{Inbound, denied, inbound_for_inner, offered};
+use crate::strict::{Declined, Strict};
 
 /// The first pause before knocking again, and the longest. The growth is fourfold.
 const KNOCK_FIRST: Duration = Duration::from_millis(200);
@@ -296,9 +297,12 @@ pub(crate) struct Knock<P, I> {
 }
 
 impl<P: Clone + Send + 'static, I> Knock<P, I> {
-    fn request(self) -> SubstreamProtocol<P, Self> {
+    fn request(self) -> SubstreamProtocol<Strict<P>, Self>
+    where
+        P: OutboundUpgradeSend,
+    {
         let timeout = self.timeout;
-        SubstreamProtocol::new(self.protocol.clone(), self).with_timeout(timeout)
+        SubstreamProtocol::new(Strict(self.protocol.clone()), self).with_timeout(timeout)
     }
 }
 
@@ -342,7 +346,7 @@ where
     type FromBehaviour = GateIn<H>;
     type ToBehaviour = H::ToBehaviour;
     type InboundProtocol = Either<SendWrapper<H::InboundProtocol>, DeniedUpgrade>;
-    type OutboundProtocol = H::OutboundProtocol;
+    type OutboundProtocol = Strict<H::OutboundProtocol>;
     type InboundOpenInfo = Either<H::InboundOpenInfo, ()>;
     type OutboundOpenInfo = KnockOf<H>;
 
@@ -370,7 +374,9 @@ where
                     let protocol = Knock { protocol, info, timeout, tries: 0 }.request();
                     ConnectionHandlerEvent::OutboundSubstreamRequest { protocol }
                 }
-                other => other.map_outbound_open_info(|_| unreachable!("only a request carries this, and it is above")),
+                other => other
+                    .map_protocol(Strict)
+                    .map_outbound_open_info(|_| unreachable!("only a request carries this, and it is above")),
             });
         }
         let due = self.waiting.iter_mut().position(|(sleep, _)| sleep.as_mut().poll(cx).is_ready());
@@ -419,7 +425,7 @@ where
             Self::OutboundOpenInfo,
         >,
     ) {
-        let Some(event) = inbound_for_inner::<H, _>(event) else { return };
+        let Some(event) = inbound_for_inner::<H, _, _>(event) else { return };
         if self.inner().is_none() {
             return;
         }
@@ -433,6 +439,13 @@ where
                 event
             }
             Inbound::Other(ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error })) => {
+                let error = match error {
+                    StreamUpgradeError::Apply(Either::Left(error)) => StreamUpgradeError::Apply(error),
+                    StreamUpgradeError::Apply(Either::Right(Declined)) => StreamUpgradeError::NegotiationFailed,
+                    StreamUpgradeError::NegotiationFailed => StreamUpgradeError::NegotiationFailed,
+                    StreamUpgradeError::Timeout => StreamUpgradeError::Timeout,
+                    StreamUpgradeError::Io(error) => StreamUpgradeError::Io(error),
+                };
                 if matches!(error, StreamUpgradeError::NegotiationFailed) && self.waiting.len() < KNOCKS {
                     let pause = KNOCK_FIRST.saturating_mul(4u32.saturating_pow(info.tries)).min(KNOCK_LAST);
                     let knock = Knock { tries: info.tries.saturating_add(1), ..info };

@@ -21,7 +21,7 @@ use crate::message::{Command, Event};
 use crate::peer::Peer;
 use crate::roster::Roster;
 use crate::stats::{Counters, Stats};
-use crate::transport::transport;
+use crate::transport::{NEGOTIATION, transport};
 
 /// Streams of one connection that may be in negotiation at a time. More wait in the muxer.
 const NEGOTIATING: usize = 16;
@@ -113,6 +113,7 @@ pub fn start(config: NetConfig) -> Result<(Handle, mpsc::Receiver<Event>), Start
     };
     let settings = swarm::Config::with_executor(executor)
         .with_idle_connection_timeout(IDLE)
+        .with_substream_upgrade_protocol_override(NEGOTIATION)
         .with_max_negotiating_inbound_streams(NEGOTIATING);
     let mut swarm = Swarm::new(transport(&key, &limits, &counters)?, node, us, settings);
     for addr in listen {

@@ -64,6 +64,7 @@ pub mod probe;
 mod roster;
 mod screen;
 pub mod stats;
+mod strict;
 mod tokens;
 mod transport;
 mod vestibule;

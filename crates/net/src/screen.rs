@@ -13,7 +13,8 @@ use libp2p::core::transport::PortUse;
 use libp2p::core::upgrade::DeniedUpgrade;
 use libp2p::core::{Endpoint, Multiaddr};
 use libp2p::swarm::handler::{
-    ConnectionEvent, ConnectionHandler, ConnectionHandlerEvent, FullyNegotiatedInbound, ListenUpgradeError, SendWrapper,
+    ConnectionEvent, ConnectionHandler, ConnectionHandlerEvent, FullyNegotiatedInbound, ListenUpgradeError,
+    OutboundUpgradeSend, SendWrapper,
 };
 use libp2p::swarm::{
     ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, SubstreamProtocol, THandler, THandlerInEvent,
@@ -147,7 +148,7 @@ impl<H: ConnectionHandler> ConnectionHandler for ScreenHandler<H> {
             Self::OutboundOpenInfo,
         >,
     ) {
-        if let Some(event) = inbound_for_inner::<H, _>(event) {
+        if let Some(event) = inbound_for_inner::<H, _, _>(event) {
             match event {
                 Inbound::Mine(event) => self.inner.on_connection_event(event),
                 Inbound::Other(event) => self.inner.on_connection_event(match event {
@@ -180,15 +181,15 @@ type Offer<H> = Either<SendWrapper<<H as ConnectionHandler>::InboundProtocol>, D
 type OfferInfo<H> = Either<<H as ConnectionHandler>::InboundOpenInfo, ()>;
 
 /// An event, sorted into what concerns streams that came in and the rest.
-pub(crate) enum Inbound<'a, H: ConnectionHandler, OOI> {
+pub(crate) enum Inbound<'a, H: ConnectionHandler, OP: OutboundUpgradeSend, OOI> {
     Mine(ConnectionEvent<'a, H::InboundProtocol, H::OutboundProtocol, H::InboundOpenInfo, H::OutboundOpenInfo>),
-    Other(ConnectionEvent<'a, Offer<H>, H::OutboundProtocol, OfferInfo<H>, OOI>),
+    Other(ConnectionEvent<'a, Offer<H>, OP, OfferInfo<H>, OOI>),
 }
 
 /// Takes the choice of [`offered`] and [`denied`] off an event again; nothing if it belongs to the closed door.
-pub(crate) fn inbound_for_inner<H: ConnectionHandler, OOI>(
-    event: ConnectionEvent<'_, Offer<H>, H::OutboundProtocol, OfferInfo<H>, OOI>,
-) -> Option<Inbound<'_, H, OOI>> {
+pub(crate) fn inbound_for_inner<H: ConnectionHandler, OP: OutboundUpgradeSend, OOI>(
+    event: ConnectionEvent<'_, Offer<H>, OP, OfferInfo<H>, OOI>,
+) -> Option<Inbound<'_, H, OP, OOI>> {
     match event {
         ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol, info }) => match (protocol, info) {
             (future::Either::Left(protocol), Either::Left(info)) => {

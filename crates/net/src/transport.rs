@@ -19,6 +19,10 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Streams of one connection: those of all protocols, gossip, and some that are being negotiated.
 const STREAMS: usize = 128;
 
+/// We offer one protocol at a time, and whoever is spoken to knows it or refuses: waiting for its "yes" before the first
+/// word would cost one round trip a stream and two a connection. On the wire it is the same.
+pub(crate) const NEGOTIATION: upgrade::Version = upgrade::Version::V1Lazy;
+
 pub(crate) fn transport(
     key: &Keypair,
     limits: &Limits,
@@ -37,7 +41,7 @@ pub(crate) fn transport(
         noise::Config::new(key).map_err(|error| StartError::Setup { what: "encryption", why: error.to_string() })?;
     let mut yamux = yamux::Config::default();
     yamux.set_max_num_streams(STREAMS);
-    let proven = named.upgrade(upgrade::Version::V1).authenticate(noise).multiplex(yamux).boxed();
+    let proven = named.upgrade(NEGOTIATION).authenticate(noise).multiplex(yamux).boxed();
     let timed = TransportTimeout::with_outgoing_timeout(proven, DIAL_TIMEOUT);
     let timed = TransportTimeout::with_ingoing_timeout(timed, limits.handshake_timeout);
     Ok(Vestibule::new(timed.boxed(), limits.handshakes, counters.clone()).boxed())

@@ -15,6 +15,9 @@ use lapwing_store::index::{Batch, Index, IndexError, Order};
 use lapwing_store::journal::{JournalReader, MAX_PAYLOAD, Position, ReadError};
 use std::ops::Bound;
 
+/// Records noted at a time when the index is made anew.
+const REBUILD_BATCH: u64 = 4096;
+
 /// Why a record cannot be read back.
 #[derive(Debug, thiserror::Error)]
 pub enum BookError {
@@ -77,6 +80,22 @@ impl Book {
         let Ok(bytes) = value.try_into() else { return Ok(None) };
         let position = Position::from_bytes(bytes);
         read_fact(position, &self.journal.read(position)?).map(Some)
+    }
+
+    /// Makes the index anew from the journal.
+    pub fn rebuild(&self) -> Result<(), BookError> {
+        self.index.rebuild(|index| {
+            let (mut batch, mut noted, mut last) = (Batch::new(), 0_u64, None);
+            for record in self.journal.replay(None) {
+                let (position, bytes) = record?;
+                note(&read_fact(position, &bytes)?, position, &mut batch);
+                (noted, last) = (noted + 1, Some(position));
+                if noted.is_multiple_of(REBUILD_BATCH) {
+                    index.apply(std::mem::take(&mut batch), position)?;
+                }
+            }
+            Ok(last.map_or(Ok(()), |last| index.apply(batch, last))?)
+        })
     }
 
     /// Entries of one epoch of a log, by place, from `from` on: at most `max` bytes of them, and whether there are more.

@@ -31,6 +31,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
+/// How long after a failure the index is made anew, and how long between two attempts.
+const MEND_EVERY: Duration = Duration::from_secs(2);
 /// Inputs that one commit takes at most.
 const BATCH: usize = 512;
 
@@ -79,6 +81,10 @@ pub struct Driver {
     pub outward: mpsc::UnboundedSender<Outward>,
     /// The high-water file beside the data folder.
     pub highwater: PathBuf,
+    /// Whether that file could not be written for want of room.
+    pub lagging: bool,
+    /// When the index was last found unable to follow the journal.
+    pub index_behind: Option<Instant>,
     /// Makes the engine anew from the journal, after a full disk.
     pub rebuild: Box<dyn Fn() -> Result<Engine, book::BookError> + Send>,
     /// Callers that wait.
@@ -95,7 +101,11 @@ impl Driver {
         tokio::task::block_in_place(|| self.settle(first))?;
         loop {
             let Some(batch) = self.next_batch().await else { break };
-            tokio::task::block_in_place(|| self.take(batch))?;
+            tokio::task::block_in_place(|| {
+                self.take(batch)?;
+                self.mend_index();
+                Ok::<_, DriverError>(())
+            })?;
         }
         Ok(self.journal)
     }
@@ -104,7 +114,9 @@ impl Driver {
         let mut batch: Vec<Input> = self.own.drain(..).collect();
         if batch.is_empty() {
             let now = now_ms();
-            let wake = self.engine.wake_at(now).map_or(60_000, |at| at.saturating_sub(now).clamp(1, 60_000));
+            // with something to mend it looks again soon
+            let most = if self.index_behind.is_some() || self.lagging { 2_000 } else { 60_000 };
+            let wake = self.engine.wake_at(now).map_or(most, |at| at.saturating_sub(now).clamp(1, most));
             tokio::select! {
                 biased;
                 () = self.office.ended() => return None,
@@ -146,12 +158,28 @@ impl Driver {
         if !facts.is_empty() {
             let payloads: Vec<Vec<u8>> = facts.iter().map(book::write_fact).collect();
             let begun = Instant::now();
-            match self.journal.append(&payloads) {
+            let own = self.lagging
+                || facts.iter().any(|f| matches!(f, Fact::Entry(k) if k.entry.header().pid == self.office.me));
+            // beside each other: where one lags after a crash, the header that both speak of is reserved durably
+            let highwater = own.then(|| self.highwater());
+            let (appended, marked) = std::thread::scope(|scope| {
+                let path = &self.highwater;
+                let marking = highwater
+                    .map(|bytes| scope.spawn(move || lapwing_store::atomic_file::replace(&OsDisk, path, &bytes)));
+                let appended = self.journal.append(&payloads);
+                (appended, marking.map_or(Ok(()), |m| m.join().expect("writing a file does not panic")))
+            });
+            match appended {
                 Ok(positions) => {
                     self.office.metrics.committed(&facts, self.engine.state(), begun.elapsed());
                     self.note(&facts, &positions);
-                    if facts.iter().any(|f| matches!(f, Fact::Entry(k) if k.entry.header().pid == self.office.me)) {
-                        self.write_highwater()?;
+                    match marked {
+                        // it lags until there is room: what it guards is durable in the journal
+                        Err(error) if error.is_full() => self.lagging = true,
+                        marked => {
+                            marked?;
+                            self.lagging &= !own;
+                        }
                     }
                 }
                 Err(error) if matches!(error, AppendError::Full(_)) => return self.no_room(error),
@@ -172,8 +200,8 @@ impl Driver {
         self.office.publish(view, events);
     }
 
-    /// The index follows the journal; where it cannot, it is rebuilt at the next start.
-    fn note(&self, facts: &[Fact], positions: &[lapwing_store::journal::Position]) {
+    /// The index follows the journal; where it cannot, it is made anew.
+    fn note(&mut self, facts: &[Fact], positions: &[lapwing_store::journal::Position]) {
         let mut batch = Batch::new();
         for (fact, position) in facts.iter().zip(positions) {
             book::note(fact, *position, &mut batch);
@@ -181,7 +209,29 @@ impl Driver {
         if let Some(last) = positions.last()
             && let Err(error) = self.office.book.index.apply(batch, *last)
         {
-            tracing::error!(%error, "the index could not follow; it is rebuilt from the journal at the next start");
+            tracing::error!(%error, "the index could not follow the journal");
+            self.index_behind.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Makes the index anew from the journal once it could not follow, as soon as there is room again.
+    fn mend_index(&mut self) {
+        if self.index_behind.is_none() && self.office.book.index.is_broken() {
+            // a reader found it so
+            self.index_behind = Some(Instant::now());
+        }
+        if self.index_behind.is_none_or(|at| at.elapsed() < MEND_EVERY) {
+            return;
+        }
+        match self.office.book.rebuild() {
+            Ok(()) => {
+                tracing::info!("the index was made anew from the journal");
+                self.index_behind = None;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the index cannot be made anew yet");
+                self.index_behind = Some(Instant::now());
+            }
         }
     }
 
@@ -202,19 +252,15 @@ impl Driver {
         Ok(())
     }
 
-    fn write_highwater(&self) -> Result<(), DriverError> {
+    /// The ends of our own logs, as the high-water file names them.
+    fn highwater(&self) -> Vec<u8> {
         let state = self.engine.state();
         let author = state.federation.author(&state.me).expect("the node hosts its own participant");
         let heads: Vec<(LogKind, u64, EntryId)> = [LogKind::Pub, LogKind::Agy]
             .into_iter()
             .filter_map(|log| author.newest(log).stem.last().map(|l| (log, l.seq, l.id)))
             .collect();
-        lapwing_store::atomic_file::replace(
-            &OsDisk,
-            &self.highwater,
-            &HighWater { pid: Some(state.me), heads }.encode(),
-        )?;
-        Ok(())
+        HighWater { pid: Some(state.me), heads }.encode()
     }
 
     fn reply(&mut self, to: ReplyTo, outcome: Outcome) {

@@ -40,6 +40,18 @@ pub enum ErasureError {
     Damaged(String, String),
 }
 
+impl ErasureError {
+    /// The disk is full: it may work later.
+    pub fn is_full(&self) -> bool {
+        match self {
+            ErasureError::Vault(error) => error.is_full(),
+            ErasureError::Blobs(BlobError::Disk(error)) => error.is_full(),
+            ErasureError::File(error) => error.is_full(),
+            _ => false,
+        }
+    }
+}
+
 /// A list of erasures: names in the keyring, and when.
 pub type List = Vec<(Bytes, u64)>;
 

@@ -39,6 +39,11 @@ impl FileError {
         self.source.kind() == ErrorKind::NotFound
     }
 
+    /// Whether the disk is full: it may work later.
+    pub fn is_full(&self) -> bool {
+        matches!(self.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    }
+
     /// Whether the file exists already.
     pub fn is_there(&self) -> bool {
         self.source.kind() == ErrorKind::AlreadyExists
@@ -231,6 +236,12 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// Replaces a file (mode 0600): after a crash there is the old content or the new one. Durable on return.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     place(path, bytes, "replace", |temporary| std::fs::rename(temporary, path))
+}
+
+/// Makes a file of no bytes (mode 0600), not durable: for what a power cut may take.
+pub fn place_empty(path: &Path) -> Result<(), FileError> {
+    let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    made.map(drop).map_err(FileError::of("write", path))
 }
 
 fn place(

@@ -77,7 +77,7 @@ pub const SORTS: &[Sort] = &[
         severity: Severity::Down,
         within_s: 5,
         cause: "The index could not be read or written; the journal, which it is derived from, is whole.",
-        fix: "Start the node again: it rebuilds the index from the journal.",
+        fix: "Wait: the node makes it anew from the journal by itself, as soon as there is room. Its log says how that goes.",
         explained_by: &["disk_full", "journal_unwritable"],
     },
     Sort {

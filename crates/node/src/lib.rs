@@ -9,6 +9,7 @@
 //!  ├─ vault       keys         ├─ book   where records stand
 //!  ├─ upkeep      own records  ├─ tell   people
 //!  ├─ watch       measures (measure), tells what is wrong (health), counts (metrics)
+//!  ├─ cores       checking many at a time
 //!  └─ desk        the API's operations
 //! ```
 
@@ -17,6 +18,7 @@ mod audit;
 pub mod backup;
 pub mod book;
 pub mod config;
+pub mod cores;
 pub mod desk;
 pub mod driver;
 pub mod erasure;

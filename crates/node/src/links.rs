@@ -15,12 +15,14 @@ use lapwing_record::wire::{Hello, Plane};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Milliseconds after gossip at which some peers are asked whether they differ.
 const FOLLOW_UP_MS: u64 = 1_000;
 /// How many of them.
 const FOLLOW_UP_PEERS: usize = 8;
+/// Requests of ours that a peer has at a time: it refuses more than 32 (`net::config::Limits::requests_per_peer`).
+const AT_A_TIME: usize = 24;
 
 /// The highest schema that this program reads.
 pub(crate) const SCHEMA: u64 = 1;
@@ -79,12 +81,16 @@ pub struct Links {
     pub(crate) handle: Mutex<Handle>,
     pub(crate) links: Mutex<BTreeMap<Peer, Link>>,
     pub(crate) requests: Mutex<BTreeMap<u64, oneshot::Sender<Answered>>>,
+    /// Requests that may be under way, by peer.
+    places: Mutex<BTreeMap<Peer, Arc<Semaphore>>>,
     next_request: AtomicU64,
     pub(crate) next_bootstrap: AtomicU64,
     pub(crate) listening: Mutex<Vec<String>>,
     pub(crate) reach: Reaching,
     /// How this node's own application goes.
     pub application: Mutex<Applying>,
+    /// Counts peers that came up, and dials that failed.
+    pub(crate) moved: watch::Sender<u64>,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -116,11 +122,13 @@ impl Links {
             handle: Mutex::new(handle),
             links: Mutex::default(),
             requests: Mutex::default(),
+            places: Mutex::default(),
             next_request: AtomicU64::new(1),
             next_bootstrap: AtomicU64::new(0),
             listening: Mutex::default(),
             reach: Reaching::default(),
             application: Mutex::default(),
+            moved: watch::channel(0).0,
         };
         Ok((Arc::new(links), events))
     }
@@ -181,6 +189,15 @@ impl Links {
 
     /// Asks a peer and waits for its answer.
     pub async fn request(&self, peer: Peer, protocol: Protocol, bytes: Vec<u8>) -> Answered {
+        // what a peer would refuse waits here instead; a hello or an application comes first and alone
+        let places = match protocol {
+            Protocol::Hello | Protocol::Apply => None,
+            _ => Some(lock(&self.places).entry(peer).or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME))).clone()),
+        };
+        let _place = match &places {
+            Some(places) => Some(places.acquire().await.map_err(|_| "the node is stopping")?),
+            None => None,
+        };
         let id = self.next_request.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         lock(&self.requests).insert(id, sender);

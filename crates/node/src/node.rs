@@ -7,6 +7,7 @@
 
 use crate::book::{self, Book, BookError};
 use crate::config::Settings;
+use crate::cores::{self, on_all_cores};
 use crate::desk::Desk;
 use crate::driver::{Driver, DriverError, Outward};
 use crate::folder::{self, Folder};
@@ -21,7 +22,7 @@ use crate::watch::Watch;
 use crate::{applicant, erasure, post, tell, upkeep};
 use lapwing_engine::author::Chain;
 use lapwing_engine::engine::{Config as EngineConfig, Engine};
-use lapwing_engine::fact::FORMAT;
+use lapwing_engine::fact::{FORMAT, Fact};
 use lapwing_engine::step::{Command, Input};
 use lapwing_net::config::{Limits as NetLimits, NetConfig};
 use lapwing_record::audit::{Attempt, DONE};
@@ -45,8 +46,9 @@ use tokio::task::JoinSet;
 
 /// Bytes of the index's cache.
 const INDEX_CACHE: u64 = 16 << 20;
-/// Facts replayed before the index is brought up.
+/// Facts read at a time when the journal is replayed, and their bytes, about.
 const REPLAY_BATCH: usize = 4096;
+const REPLAY_BYTES: usize = 8 << 20;
 
 /// Why a node does not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -178,24 +180,38 @@ fn replay(
 ) -> Result<Engine, BookError> {
     let mut engine = Engine::new(charter, own.0.clone(), own.1.clone(), config.clone());
     let noted = index.and_then(Index::position);
-    let (mut batch, mut pending, mut last) = (Batch::new(), 0, None);
-    for record in journal.replay(None) {
-        let (position, bytes) = record?;
-        let fact = book::read_fact(position, &bytes)?;
-        engine.replay(&fact);
-        if let Some(index) = index.filter(|_| noted.is_none_or(|n| position > n)) {
-            book::note(&fact, position, &mut batch);
-            (pending, last) = (pending + 1, Some(position));
-            if pending == REPLAY_BATCH {
-                index.apply(std::mem::take(&mut batch), position)?;
-                (pending, last) = (0, None);
+    let mut records = journal.replay(None);
+    loop {
+        let (mut some, mut bytes) = (Vec::new(), 0);
+        while some.len() < REPLAY_BATCH && bytes < REPLAY_BYTES {
+            let Some(record) = records.next().transpose()? else { break };
+            bytes += record.1.len();
+            some.push(record);
+        }
+        if some.is_empty() {
+            return Ok(engine);
+        }
+        let federation = &engine.state().federation;
+        let facts = on_all_cores(&some, |(position, bytes)| {
+            let fact = book::read_fact(*position, bytes)?;
+            if let Fact::Entry(kept) = &fact {
+                cores::check(federation, &kept.entry);
+            }
+            Ok::<_, BookError>(fact)
+        });
+        let (mut batch, mut last) = (Batch::new(), None);
+        for ((position, _), fact) in some.iter().zip(facts) {
+            let fact = fact?;
+            engine.replay(&fact);
+            if index.is_some() && noted.is_none_or(|n| *position > n) {
+                book::note(&fact, *position, &mut batch);
+                last = Some(*position);
             }
         }
+        if let (Some(index), Some(last)) = (index, last) {
+            index.apply(batch, last)?;
+        }
     }
-    if let (Some(index), Some(last)) = (index, last) {
-        index.apply(batch, last)?;
-    }
-    Ok(engine)
 }
 
 /// How far own logs went, as the file beside the data folder has it.
@@ -368,6 +384,8 @@ impl Node {
             orders,
             outward,
             highwater: folder.highwater(),
+            lagging: false,
+            index_behind: None,
             rebuild,
             waiting: Default::default(),
             next_reply: 1,
@@ -383,8 +401,10 @@ impl Node {
             watch.clone(),
         ));
         let mut parts: JoinSet<Result<(), NodeError>> = JoinSet::new();
-        parts.spawn(async move {
-            let journal = driver.run(first).await?;
+        // a thread of its own: it waits for the disk most of the time, and handing a worker over costs more than the wait
+        let runtime = tokio::runtime::Handle::current();
+        parts.spawn_blocking(move || {
+            let journal = runtime.block_on(driver.run(first))?;
             journal.close().map_err(DriverError::from)?;
             Ok(())
         });

@@ -87,7 +87,7 @@ async fn try_deliver(
     id: &MsgId,
     to: &Pid,
 ) -> Result<Delivered, String> {
-    let peer = links.node_of(to).ok_or("the recipient's node is not connected")?;
+    let peer = links.reach(to).await.ok_or("the recipient's node is not connected")?;
     let sealed = tokio::task::block_in_place(|| {
         let signed = own_signed(office, thread, id)?;
         sealed_for(office, to, &signed)

@@ -35,6 +35,8 @@ const DIAL_MIN_MS: u64 = 1_000;
 const DIAL_MAX_MS: u64 = 60_000;
 /// Milliseconds between dials of the bootstrap addresses while nobody is connected.
 const BOOTSTRAP_EVERY_MS: u64 = 2_000;
+/// How long a delivery waits for a connection that is opened for it.
+const REACH: Duration = Duration::from_secs(3);
 /// Milliseconds between hellos while one side has not proven itself.
 const GREET_EVERY_MS: u64 = 1_000;
 /// Milliseconds between exchanges with one peer when nothing happens.
@@ -51,6 +53,7 @@ impl Links {
     pub async fn run(self: Arc<Self>, mut events: mpsc::Receiver<Event>) {
         let mut tick = tokio::time::interval(Duration::from_millis(500));
         let mut changes = self.office.changes();
+        let mut seen = 0;
         loop {
             tokio::select! {
                 biased;
@@ -68,13 +71,17 @@ impl Links {
                 },
                 changed = changes.changed() => {
                     if changed.is_err() { break }
-                    self.reclassify().await;
+                    // who is who changes with the federation's logs, not with cases; time passes at the tick
+                    let entries = self.office.view().state.federation.entries();
+                    if entries != std::mem::replace(&mut seen, entries) {
+                        self.reclassify().await;
+                    }
                 }
                 _ = tick.tick() => {
                     self.reclassify().await;
                     self.dial_due().await;
                     self.clone().greet_due();
-                    self.clone().sync_due();
+                    self.sync_due();
                     self.watch_clock().await;
                 }
             }
@@ -127,13 +134,13 @@ impl Links {
                 }
                 tokio::spawn(self.clone().greet(peer));
                 self.reclassify().await;
-                self.sync_due();
             }
             Event::Down { peer } => self.down(peer).await,
             Event::DialFailed { peer, addrs, why } => {
                 tracing::debug!(?addrs, %why, "dial failed");
                 if let Some(peer) = peer {
                     lock(&self.links).entry(peer).or_default().trouble = Some(why.to_string());
+                    self.moved.send_modify(|n| *n += 1);
                 }
             }
             Event::Gossip { plane, source, bytes, token } => {
@@ -215,7 +222,7 @@ impl Links {
                 if let Some(link) = lock(&self.links).get_mut(&source) {
                     link.next_sync = 0;
                 }
-                self.clone().sync_due();
+                self.sync_due();
                 Verdict::Ignore
             }
             Ok([Placed::Invalid(_)]) => Verdict::Reject,
@@ -361,8 +368,9 @@ impl Links {
         self.binds(&id, peer, hello).then_some(hello.pid)
     }
 
-    /// Computes whose each node is and its class anew, and tells the network part what changed.
-    async fn reclassify(&self) {
+    /// Computes whose each node is and its class anew, tells the network part what changed, and looks at once for what
+    /// the new class lets through.
+    async fn reclassify(self: &Arc<Self>) {
         let view = self.office.view();
         let mut told = Vec::new();
         let mut up = Vec::new();
@@ -400,11 +408,48 @@ impl Links {
             self.send(Command::Classify { peer, class }).await;
         }
         for pid in up {
+            self.moved.send_modify(|n| *n += 1);
             self.office.tell(Input::PeerUp(pid)).await;
         }
+        self.sync_due();
     }
 
     // -- dialling ---------------------------------------------------------------------------------------------------
+
+    /// A connected node of a participant. If none is connected, those that it has bound are dialled at once, and waited
+    /// for a moment.
+    pub async fn reach(&self, pid: &Pid) -> Option<Peer> {
+        let mut moved = self.moved.subscribe();
+        if let Some(peer) = self.node_of(pid) {
+            return Some(peer);
+        }
+        let view = self.office.view();
+        let theirs =
+            bound_nodes(&view, &self.office.me).into_iter().filter(|(of, _, addrs)| of == pid && !addrs.is_empty());
+        let theirs: Vec<_> = theirs.collect();
+        if theirs.is_empty() || class_between(&view, &self.office.me, pid) == Class::Stranger {
+            return None;
+        }
+        for (_, peer, addrs) in &theirs {
+            if let Some(link) = lock(&self.links).get_mut(peer) {
+                link.trouble = None;
+            }
+            self.send(Command::Dial { addrs: addrs.clone(), peer: Some(*peer) }).await;
+        }
+        let connected = async {
+            loop {
+                moved.changed().await.ok()?;
+                if let Some(peer) = self.node_of(pid) {
+                    return Some(peer);
+                }
+                let links = lock(&self.links);
+                if theirs.iter().all(|(_, peer, _)| links.get(peer).is_some_and(|l| l.trouble.is_some())) {
+                    return None;
+                }
+            }
+        };
+        tokio::time::timeout(REACH, connected).await.ok().flatten()
+    }
 
     async fn dial_due(&self) {
         let now = now_ms();
@@ -436,7 +481,7 @@ impl Links {
     // -- sync -------------------------------------------------------------------------------------------------------
 
     /// Starts exchanges that are due: after a change of class, on a gap, and each minute with one random node.
-    fn sync_due(self: Arc<Self>) {
+    fn sync_due(self: &Arc<Self>) {
         let now = now_ms();
         let mut begin = Vec::new();
         {

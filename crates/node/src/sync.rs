@@ -8,6 +8,7 @@
 //! Pull only: each side asks for what it lacks. What a peer claims of *our own* logs matters most: until everything that
 //! it has of us is here, we sign nothing after a start.
 
+use crate::cores::{self, on_all_cores};
 use crate::links::Links;
 use crate::office::Office;
 use lapwing_engine::author::Placed;
@@ -16,7 +17,7 @@ use lapwing_engine::step::{Answer, Input};
 use lapwing_net::message::Protocol;
 use lapwing_net::peer::Peer;
 use lapwing_record::cbor::encode;
-use lapwing_record::entry::{Entry, LogKind};
+use lapwing_record::entry::{Entry, Header, LogKind};
 use lapwing_record::id::Pid;
 use lapwing_record::wire::{
     AskHeads, BATCH_BYTES, Batch, HeadRow, MAX_SYNC_ANSWER, MAX_SYNC_REQUEST, MAX_WANTS, Plane, Root, SyncAnswer,
@@ -126,30 +127,57 @@ fn lacking(federation: &Federation, row: &HeadRow) -> Option<Want> {
     }
 }
 
-async fn fetch(office: &Office, links: &Links, peer: Peer, mut wants: Vec<Want>) -> Result<usize, SyncError> {
+async fn fetch(office: &Office, links: &Links, peer: Peer, wants: Vec<Want>) -> Result<usize, SyncError> {
     let mut news = 0;
+    let mut next = ask_batch(links, peer, wants.clone()).await?;
+    let mut wants = Some(wants);
     loop {
-        let SyncAnswer::Batch(batch) = ask(links, peer, &SyncRequest::Want(wants.clone())).await? else {
-            return Err(SyncError::Answer("something else than entries".into()));
+        let Batch { entries, more } = next;
+        office.metrics.sync_entries.inc_by(entries.len() as u64);
+        wants = wants.filter(|_| more).and_then(|wants| rest(wants, entries.last()?.header()));
+        let place = async {
+            tokio::task::block_in_place(|| {
+                let view = office.view();
+                on_all_cores(&entries, |entry| cores::check(&view.state.federation, entry));
+            });
+            submit(office, entries, false).await
         };
-        let Some(last) = batch.entries.last() else { return Ok(news) };
-        // go on after the last entry of the last log that the batch reached
-        let (h, more) = (last.header().clone(), batch.more);
-        office.metrics.sync_entries.inc_by(batch.entries.len() as u64);
-        let placed = submit(office, batch.entries, false).await?;
-        let fresh = placed.iter().filter(|p| matches!(p, Placed::New | Placed::Forks { .. })).count();
-        news += fresh;
-        if !more {
-            return Ok(news);
-        }
-        let at = wants.iter().position(|w| w.pid == h.pid && w.log == h.log && w.epoch == h.epoch);
-        let Some(at) = at else { return Ok(news) };
-        wants.drain(..at);
-        if wants[0].from > h.seq {
-            return Ok(news);
-        }
-        wants[0].from = h.seq + 1;
+        // the next batch travels while this one is checked and placed
+        let placed = match &wants {
+            None => place.await?,
+            Some(wants) => {
+                let (batch, placed) = futures::join!(ask_batch(links, peer, wants.clone()), place);
+                let placed = placed?;
+                next = batch?;
+                news += fresh(&placed);
+                continue;
+            }
+        };
+        return Ok(news + fresh(&placed));
     }
+}
+
+async fn ask_batch(links: &Links, peer: Peer, wants: Vec<Want>) -> Result<Batch, SyncError> {
+    match ask(links, peer, &SyncRequest::Want(wants)).await? {
+        SyncAnswer::Batch(batch) => Ok(batch),
+        _ => Err(SyncError::Answer("something else than entries".into())),
+    }
+}
+
+/// What is still wanted after a batch that ends with `last`: from the next entry of that log on. None if the batch is
+/// not a part of what was asked for.
+fn rest(mut wants: Vec<Want>, last: &Header) -> Option<Vec<Want>> {
+    let at = wants.iter().position(|w| w.pid == last.pid && w.log == last.log && w.epoch == last.epoch)?;
+    wants.drain(..at);
+    if wants[0].from > last.seq {
+        return None;
+    }
+    wants[0].from = last.seq + 1;
+    Some(wants)
+}
+
+fn fresh(placed: &[Placed]) -> usize {
+    placed.iter().filter(|p| matches!(p, Placed::New | Placed::Forks { .. })).count()
 }
 
 /// Hands entries to the driver and waits until they are durable. `gossiped`: gossip brought them and carries them on.

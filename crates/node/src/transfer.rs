@@ -125,16 +125,17 @@ impl Transfers {
         let mut next = 0;
         loop {
             self.note(&blob, &partial, len);
-            while let Some(piece) = partial.next_missing(next) {
-                let BlobAnswer::Piece(bytes) = self.ask(&from, &BlobRequest::Piece((thread, blob, piece))).await?
-                else {
-                    return Err("something else than a piece".into());
-                };
+            let mut come = self.fetch(thread, blob, &from, partial.next_missing(next)).await?;
+            while let Some((piece, bytes)) = come {
                 self.with(&blob, |p| p.fetched += bytes.len() as u64);
                 self.office.metrics.blob_fetched.inc_by(bytes.len() as u64);
-                tokio::task::block_in_place(|| partial.write_piece(piece, &bytes)).map_err(|e| e.to_string())?;
+                // while a piece is made durable, the next one is on its way
+                let coming = self.fetch(thread, blob, &from, partial.next_missing(piece + 1));
+                let keeping = async { tokio::task::block_in_place(|| partial.write_piece(piece, &bytes)) };
+                let (coming, kept) = futures::join!(coming, keeping);
+                kept.map_err(|e| e.to_string())?;
                 self.note(&blob, &partial, len);
-                next = piece + 1;
+                come = coming?;
             }
             match tokio::task::block_in_place(|| partial.finish()) {
                 Ok(_) => return Ok(()),
@@ -142,6 +143,21 @@ impl Transfers {
                 Err(lapwing_store::blobs::BlobError::Damaged { piece, .. }) => next = piece,
                 Err(error) => return Err(error.to_string()),
             }
+        }
+    }
+
+    /// Asks for a piece; none for none.
+    async fn fetch(
+        &self,
+        thread: ThreadId,
+        blob: Digest,
+        from: &Pid,
+        piece: Option<u64>,
+    ) -> Result<Option<(u64, Bytes)>, String> {
+        let Some(piece) = piece else { return Ok(None) };
+        match self.ask(from, &BlobRequest::Piece((thread, blob, piece))).await? {
+            BlobAnswer::Piece(bytes) => Ok(Some((piece, bytes))),
+            _ => Err("something else than a piece".into()),
         }
     }
 

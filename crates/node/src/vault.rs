@@ -17,6 +17,7 @@ use lapwing_record::statement::{Nack, Receipt, SignedStmt, Stmt};
 use lapwing_store::archive::Item;
 use lapwing_store::disk::DiskError;
 use lapwing_store::keyring::{DestroyError, Erasure, Keyring, PutError};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
@@ -49,6 +50,17 @@ pub enum VaultError {
     Seal(#[from] SealError),
 }
 
+impl VaultError {
+    /// The disk is full: it may work later.
+    pub fn is_full(&self) -> bool {
+        match self {
+            VaultError::Keep(error) => error.is_full(),
+            VaultError::Destroy(error) => error.is_full(),
+            _ => false,
+        }
+    }
+}
+
 /// Fills an array with randomness of the operating system.
 pub fn random<const N: usize>() -> Result<[u8; N], VaultError> {
     let mut bytes = [0; N];
@@ -62,13 +74,23 @@ pub struct Vault {
     network: NetworkId,
     feed: SecretKey,
     keyring: Mutex<Keyring>,
+    queue: Mutex<Queue>,
+}
+
+/// Secrets that wait to be kept: whoever gets the keyring next keeps those of all, with one sync.
+#[derive(Default)]
+struct Queue {
+    next: u64,
+    waiting: Vec<(u64, Vec<u8>, CaseKey)>,
+    /// What became of those that another has kept.
+    done: BTreeMap<u64, Result<(), PutError>>,
 }
 
 impl Vault {
     /// With the feed key and the keyring. The feed key is kept in the keyring too: what was said in an older epoch is
     /// signed with that epoch's key whenever it must be shown again.
     pub fn new(me: Pid, network: NetworkId, feed: SecretKey, keyring: Keyring) -> Result<Self, VaultError> {
-        let vault = Vault { me, network, feed, keyring: Mutex::new(keyring) };
+        let vault = Vault { me, network, feed, keyring: Mutex::new(keyring), queue: Mutex::default() };
         let kid = vault.feed.public().kid();
         if vault.secret("feed/", &kid.0).is_none() {
             vault.keep("feed/", &kid.0, vault.feed.seed())?;
@@ -95,8 +117,46 @@ impl Vault {
         Some(Zeroizing::new(secret.as_bytes().try_into().ok()?))
     }
 
+    fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a secret, durable on return, unless there is one of this name already: a name has one secret for good.
     fn keep(&self, kind: &str, id: &[u8; 32], secret: &[u8; 32]) -> Result<(), VaultError> {
-        Ok(self.keyring().put(&[kind.as_bytes(), id].concat(), secret)?)
+        let ticket = {
+            let mut queue = self.queue();
+            queue.next += 1;
+            let ticket = queue.next;
+            queue.waiting.push((ticket, [kind.as_bytes(), id].concat(), Zeroizing::new(*secret)));
+            ticket
+        };
+        let mut keyring = self.keyring();
+        // the one who had the keyring before may have kept it
+        if let Some(done) = self.queue().done.remove(&ticket) {
+            return Ok(done?);
+        }
+        let mut waiting = std::mem::take(&mut self.queue().waiting);
+        let mut names = BTreeSet::new();
+        let is_new =
+            |name: &Vec<u8>, names: &mut BTreeSet<Vec<u8>>| keyring.get(name).is_none() && names.insert(name.clone());
+        let (new, held): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|(_, name, _)| is_new(name, &mut names));
+        let secrets: Vec<(&[u8], &[u8])> = new.iter().map(|(_, name, secret)| (&name[..], &secret[..])).collect();
+        let together = if secrets.is_empty() { Ok(()) } else { keyring.put_all(&secrets) };
+        let mut done: BTreeMap<u64, Result<(), PutError>> = BTreeMap::new();
+        for (ticket, name, secret) in new {
+            // one that cannot be kept must not take the others with it
+            let kept = if together.is_ok() { Ok(()) } else { keyring.put(&name, &secret[..]) };
+            done.insert(ticket, kept);
+        }
+        for (ticket, name, _) in held {
+            // waiting beside the first of its name, it shares that one's fate
+            let kept = if keyring.get(&name).is_some() { Ok(()) } else { Err(PutError::Erased) };
+            done.insert(ticket, kept);
+        }
+        let own = done.remove(&ticket).expect("it was waiting");
+        self.queue().done.extend(done);
+        drop(keyring);
+        Ok(own?)
     }
 
     // -- cases ------------------------------------------------------------------------------------------------------
@@ -113,7 +173,8 @@ impl Vault {
         }
         let key = Zeroizing::new(random::<32>()?);
         self.keep("case/", &thread.0, &key)?;
-        Ok(key)
+        // another may have come first: its key is the one
+        self.case_key(thread)
     }
 
     /// Locks bytes under the key of a case.
@@ -249,5 +310,35 @@ impl Vault {
     /// Signs "I hold this entry".
     pub fn sign_ack(&self, entry: &EntryId) -> Sign1 {
         Sign1::sign(&self.feed, &self.network, Context::Ack, encode(&(self.me, *entry)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use lapwing_store::disk::os::OsDisk;
+    use std::sync::Arc;
+
+    #[test]
+    fn keys_that_are_asked_for_at_once_are_one_a_case_and_all_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || {
+            let keyring = Keyring::open(Arc::new(OsDisk), &dir.path().join("keyring"), [1; 32]).unwrap();
+            Vault::new(Pid([1; 32]), NetworkId([2; 32]), SecretKey::from_seed([3; 32]), keyring).unwrap()
+        };
+        let vault = open();
+        // eight callers for each of eight cases
+        let keys: Vec<(u8, CaseKey)> = std::thread::scope(|scope| {
+            let ask = |i: u8| (i % 8, vault.case_key_or_new(&ThreadId([i % 8; 32])).unwrap());
+            let all: Vec<_> = (0..64).map(|i| scope.spawn(move || ask(i))).collect();
+            all.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        assert!(vault.queue().done.is_empty() && vault.queue().waiting.is_empty());
+        drop(vault);
+        let again = open();
+        for (case, key) in keys {
+            assert_eq!(*again.case_key(&ThreadId([case; 32])).unwrap(), *key);
+        }
     }
 }

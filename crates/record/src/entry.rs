@@ -16,6 +16,7 @@ use crate::cbor::{self, Bytes, Cbor, DecodeError, Value, encode};
 use crate::id::{Digest, EntryId, HashOf, NetworkId, Pid};
 use crate::sign::{Context, PublicKey, SecretKey, Sign1, SignatureError};
 use crate::{cbor_array, codes};
+use std::sync::OnceLock;
 
 /// Bytes of a header at most.
 pub const MAX_HEADER: usize = 1024;
@@ -209,7 +210,20 @@ pub struct Entry {
     id: EntryId,
     signatures: Vec<Sign1>,
     body: Option<Bytes>,
+    held: Held,
 }
+
+/// The key under which an entry's one signature was found to hold. An entry never changes, so neither does this: what
+/// was checked on one core is not checked again on another. It is no part of what the entry is.
+#[derive(Clone, Debug, Default)]
+struct Held(OnceLock<(NetworkId, PublicKey)>);
+
+impl PartialEq for Held {
+    fn eq(&self, _: &Held) -> bool {
+        true
+    }
+}
+impl Eq for Held {}
 
 impl Entry {
     /// Puts an entry together from a header's signatures and a body. All signatures must be over the same bytes.
@@ -253,7 +267,7 @@ impl Entry {
             return Err(EntryError::Body);
         }
         let id = EntryId(HashOf::Entry.hash(&first.payload));
-        Ok(Entry { header, id, signatures, body: body.map(Bytes) })
+        Ok(Entry { header, id, signatures, body: body.map(Bytes), held: Held::default() })
     }
 
     /// Reads an entry's bytes.
@@ -295,6 +309,18 @@ impl Entry {
 
     /// Checks the signatures: `threshold` distinct keys of `keys`, and no signature by any other.
     pub fn open(self, keys: &[PublicKey], threshold: usize, network: &NetworkId) -> Result<SignedEntry, EntryError> {
+        self.verify(keys, threshold, network)?;
+        Ok(SignedEntry(self))
+    }
+
+    /// The check of [`Entry::open`] alone. An entry with one signature remembers that it held, and under which key.
+    pub fn verify(&self, keys: &[PublicKey], threshold: usize, network: &NetworkId) -> Result<(), EntryError> {
+        if let (Some(held), [key]) = (self.held.0.get(), keys)
+            && threshold <= 1
+            && *held == (*network, *key)
+        {
+            return Ok(());
+        }
         for sign1 in &self.signatures {
             let key = keys.iter().find(|k| k.kid() == sign1.by.kid);
             let key = key.ok_or(EntryError::Signature(self.id, SignatureError::OtherKey))?;
@@ -305,7 +331,11 @@ impl Entry {
         if signed < threshold.max(1) {
             return Err(EntryError::Threshold { id: self.id, signed, threshold });
         }
-        Ok(SignedEntry(self))
+        if let [key] = keys {
+            // another thread may have found the same
+            let _ = self.held.0.set((*network, *key));
+        }
+        Ok(())
     }
 }
 
@@ -422,6 +452,19 @@ mod tests {
         let misplaced = Header { log: LogKind::Agy, ..entry.header().clone() };
         let misplaced = Entry::new(vec![misplaced.sign(&key, &NET)], None);
         assert!(matches!(misplaced, Err(EntryError::Form(_))));
+    }
+
+    #[test]
+    fn a_signature_that_held_is_remembered_for_its_key_and_network_alone() {
+        let (entry, key) = sample(EntryType::Contact, b"body");
+        let copy = entry.clone();
+        entry.verify(&[key.public()], 1, &NET).unwrap();
+        assert_eq!(entry, copy, "what was checked is no part of what it is");
+        let other = SecretKey::from_seed([4; 32]).public();
+        assert!(entry.verify(&[other], 1, &NET).is_err());
+        assert!(entry.verify(&[key.public()], 1, &NetworkId([2; 32])).is_err());
+        assert!(entry.verify(&[key.public()], 2, &NET).is_err());
+        entry.clone().open(&[key.public()], 1, &NET).unwrap();
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::archive::{Item, Source};
 use crate::atomic_file;
-use crate::disk::{Access, Disk, DiskError, DiskFile, create_dir_durably, remove_if_there};
+use crate::disk::{Access, Disk, DiskError, DiskFile, create_dir_durably, create_fresh, remove_if_there};
 
 pub use partial::Partial;
 pub use pieces::{PIECE_LEN, PieceHasher, Pieces, PiecesError, piece_count, piece_cvs, piece_len};
@@ -201,11 +201,14 @@ impl BlobStore {
         reader.pieces.ok_or(BlobError::Missing { root: *root })
     }
 
+    /// Keeps the piece hashes beside the blob, not synced: they follow from it, they are checked against its name when
+    /// they are read, and what a power cut leaves of them is computed anew.
     fn save_pieces(&self, pieces: &Pieces) -> Result<(), DiskError> {
         if pieces.cvs().len() < 2 {
             return Ok(());
         }
-        atomic_file::replace(&*self.disk, &self.path(pieces.root(), ".cvs"), &pieces.cvs().concat())
+        let file = create_fresh(&*self.disk, &self.path(pieces.root(), ".cvs"))?;
+        file.write_at(&pieces.cvs().concat(), 0)
     }
 }
 

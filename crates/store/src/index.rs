@@ -401,6 +401,23 @@ impl Index {
         Ok(())
     }
 
+    /// Whether it is not to be believed any more.
+    pub fn is_broken(&self) -> bool {
+        matches!(&*self.state.read().unwrap_or_else(PoisonError::into_inner), State::Broken(_))
+    }
+
+    /// Empties it and lets `fill` make it anew. Until that is done, readers are told that it is broken: they never see a
+    /// part of it.
+    pub fn rebuild<E: From<IndexError>>(&self, fill: impl FnOnce(&Index) -> Result<(), E>) -> Result<(), E> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).end("being made anew".to_owned());
+        let state = RwLock::new(State::Usable(open_fresh(&self.dir, self.cache_bytes)?));
+        let fresh = Index { dir: self.dir.clone(), cache_bytes: self.cache_bytes, state };
+        fill(&fresh)?;
+        let state = fresh.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        Ok(())
+    }
+
     /// Writes out what sled still holds in memory. Not a promise of durability, only less to replay.
     pub fn flush(&self) -> Result<(), IndexError> {
         self.look(|usable| usable.db.flush().map(drop))

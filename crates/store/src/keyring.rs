@@ -113,6 +113,32 @@ pub enum PutError {
     Disk(#[from] DiskError),
 }
 
+impl PutError {
+    /// The disk is full: it may work later.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Append(error) => matches!(error, AppendError::Full(_)),
+            Self::Disk(error) => error.is_full(),
+            _ => false,
+        }
+    }
+}
+
+impl DestroyError {
+    /// The disk is full: it may work later.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Append(error) => matches!(error, AppendError::Full(_)),
+            Self::Disk(error) => error.is_full(),
+            Self::Rewrite(error) => match &**error {
+                OpenError::Disk(error) | OpenError::Journal(JournalError::Disk(error)) => error.is_full(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
 /// A destruction is not complete: call again, until it is.
 #[derive(Debug, thiserror::Error)]
 pub enum DestroyError {

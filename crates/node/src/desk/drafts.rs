@@ -1,16 +1,18 @@
 //! Drafts: a thread to put evidence into, before anything is said to anyone.
 //!
 //! A draft is one small file beside the uploads: the list of its evidence under the key of the case, so that names and
-//! hashes are content like any other. Drafts that nobody touched for 30 days are dropped when the next one is opened.
+//! hashes are content like any other. Of a draft without evidence the case key alone is made durable: its file is empty
+//! and serves to count. Drafts that nobody touched for 30 days are dropped when the next one is opened.
 
 use super::names::by_prefix;
 use super::{Answer, Desk, internal, status_json};
 use crate::folder;
-use crate::vault::{VaultError, random};
+use crate::office::now_ms;
+use crate::vault::{Vault, VaultError, random};
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::Call;
 use lapwing_api::types::Draft;
-use lapwing_record::cbor::{decode, encode};
+use lapwing_record::cbor::{Bytes, decode, encode};
 use lapwing_record::id::{MsgId, ThreadId};
 use lapwing_record::statement::BlobRef;
 use std::path::{Path, PathBuf};
@@ -47,27 +49,36 @@ pub(crate) fn drafts_of(uploads: &Path) -> Vec<PathBuf> {
 
 impl Desk {
     pub(super) fn open_draft(&self, _: &Call) -> Answer {
-        let _one_at_a_time = self.drafting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.drop_old_drafts();
-        if self.threads_of_drafts().len() >= MAX_DRAFTS {
+        if self.drop_old_drafts() >= MAX_DRAFTS {
             return Err(Problem::new(Code::Conflict, format!("there are {MAX_DRAFTS} drafts already"))
                 .hint("Submit some. Drafts that nobody touches for 30 days are dropped by themselves."));
         }
         let thread = ThreadId(random().map_err(|e| internal("opening a draft", e))?);
-        self.write_draft(&thread, &[])?;
+        self.office.vault.case_key_or_new(&thread).map_err(vault_problem)?;
+        folder::place_empty(&self.draft_file(&thread)).map_err(file_problem)?;
         status_json(201, &Draft { thread: thread.to_string() })
     }
 
     /// The draft that THREAD stands for.
     pub(super) fn draft(&self, text: &str) -> Result<ThreadId, Problem> {
-        by_prefix(self.threads_of_drafts().into_iter(), text, "draft")
+        match text.parse() {
+            Ok(whole) if self.draft_file(&whole).exists() || self.is_bare(&whole) => Ok(whole),
+            _ => by_prefix(self.threads_of_drafts().into_iter(), text, "draft"),
+        }
+    }
+
+    /// Whether this is a draft without evidence whose file a power cut took.
+    fn is_bare(&self, thread: &ThreadId) -> bool {
+        self.view().state.case(thread).is_none() && self.office.vault.case_key(thread).is_ok()
     }
 
     /// The evidence of a draft.
     pub(super) fn draft_evidence(&self, thread: &ThreadId) -> Result<Vec<BlobRef>, Problem> {
         let failed = |e: &dyn std::fmt::Display| internal("reading a draft", e);
         let locked = match folder::read(&self.draft_file(thread), MAX_FILE as u64) {
+            Ok(empty) if empty.is_empty() => return Ok(Vec::new()),
             Ok(locked) => locked,
+            Err(e) if e.is_missing() && self.is_bare(thread) => return Ok(Vec::new()),
             Err(e) if e.is_missing() => return Err(super::not_found("there is no such draft")),
             Err(e) => return Err(failed(&e)),
         };
@@ -114,31 +125,50 @@ impl Desk {
         drafts_of(&self.uploads).iter().filter_map(|path| thread_of(path)).collect()
     }
 
-    fn drop_old_drafts(&self) {
-        let Ok(files) = std::fs::read_dir(&self.uploads) else { return };
+    /// Drops drafts that nobody has touched for long; how many there are left.
+    fn drop_old_drafts(&self) -> usize {
+        let Ok(files) = std::fs::read_dir(&self.uploads) else { return 0 };
+        let (mut left, mut dropped) = (0, Vec::new());
         for file in files.flatten() {
             let Some(thread) = thread_of(&file.path()) else { continue };
             let age = file.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
             if age.is_none_or(|age| age < KEPT) {
+                left += 1;
+                continue;
+            }
+            if self.view().state.case(&thread).is_some() {
+                // submitted, and a crash left the file: the case keeps its key
+                self.end_draft(&thread);
                 continue;
             }
             // one that cannot be read any more names no evidence to remove
             for item in self.draft_evidence(&thread).unwrap_or_default() {
-                self.remove_blob(&item);
+                if self.remove_blob(&item) {
+                    dropped.push((Bytes(Vault::blob_name(&item.b3_cipher)), now_ms()));
+                }
             }
             self.end_draft(&thread);
+            dropped.push((Bytes(Vault::case_name(&thread)), now_ms()));
         }
+        if !dropped.is_empty()
+            && let Err(error) = self.office.vault.destroy(&dropped)
+        {
+            tracing::warn!(%error, "keys of drafts that were dropped could not be destroyed");
+        }
+        left
     }
 
-    /// Removes a sealed item unless a case names it.
-    fn remove_blob(&self, item: &BlobRef) {
+    /// Removes a sealed item unless a case names it; whether it is gone.
+    fn remove_blob(&self, item: &BlobRef) -> bool {
         let view = self.view();
         if view.state.cases.values().any(|c| c.blobs().any(|(_, b)| b.b3_cipher == item.b3_cipher)) {
-            return;
+            return false;
         }
-        if let Err(error) = self.office.blobs.remove(&item.b3_cipher.0) {
+        let removed = self.office.blobs.remove(&item.b3_cipher.0);
+        if let Err(error) = &removed {
             tracing::warn!(%error, "an item of evidence could not be removed");
         }
+        removed.is_ok()
     }
 }
 
@@ -152,15 +182,13 @@ pub(super) fn vault_problem(error: VaultError) -> Problem {
     match error {
         VaultError::NoCaseKey(_) | VaultError::Content(_) => Problem::new(Code::ContentGone, error.to_string())
             .hint("The content was erased on this node, or came with a copy that lacks its key."),
+        full if full.is_full() => disk_full(),
         other => internal("using a key", other),
     }
 }
 
 fn file_problem(error: folder::FileError) -> Problem {
-    match error.source.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => disk_full(),
-        _ => internal("writing a draft", error),
-    }
+    if error.is_full() { disk_full() } else { internal("writing a draft", error) }
 }
 
 /// No room.

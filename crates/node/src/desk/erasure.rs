@@ -1,5 +1,6 @@
 //! Erasing a case, and the legal hold that wins over it.
 
+use super::drafts::disk_full;
 use super::time::rfc3339;
 use super::{Answer, Desk, body, internal, json, names, paging, path};
 use lapwing_api::service::Call;
@@ -14,7 +15,7 @@ impl Desk {
         let work = tokio::task::spawn_blocking(move || crate::erasure::destroy(&office, &[thread]));
         let done = work.await.map_err(|e| internal("erasing a case", e))?;
         // noted for good already: after a failure the next start destroys the key, or the same call again
-        done.map_err(|e| internal("erasing a case", e))?;
+        done.map_err(|e| if e.is_full() { disk_full() } else { internal("erasing a case", e) })?;
         tracing::info!(case = %thread.short(), "a case was erased");
         json(&Done { ok: true })
     }

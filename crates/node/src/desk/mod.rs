@@ -69,9 +69,12 @@ pub struct Desk {
     watch: Arc<Watch>,
     /// Drafts are changed one at a time.
     drafting: Arc<Mutex<()>>,
-    /// Submissions are made one at a time, so that a repeated one finds the first.
-    submitting: Arc<tokio::sync::Mutex<()>>,
+    /// Submissions of one draft are made one at a time, so that a repeated one finds the first.
+    submitting: Arc<[tokio::sync::Mutex<()>; SUBMITTING]>,
 }
+
+/// Submissions that may be under way at a time; two drafts share a place by chance.
+const SUBMITTING: usize = 256;
 
 type Answer = Result<Reply, Problem>;
 
@@ -86,7 +89,8 @@ impl Desk {
         watch: Arc<Watch>,
     ) -> Self {
         drafts::clear_uploads(&uploads);
-        Desk { office, tokens, peers, transfers, uploads, watch, drafting: Arc::default(), submitting: Arc::default() }
+        let submitting = Arc::new(std::array::from_fn(|_| tokio::sync::Mutex::default()));
+        Desk { office, tokens, peers, transfers, uploads, watch, drafting: Arc::default(), submitting }
     }
 
     fn view(&self) -> Arc<View> {

@@ -185,7 +185,10 @@ pub(super) fn country(call: &Call) -> Result<Option<String>, Problem> {
 
 /// The case that THREAD stands for: at least eight characters of its id.
 pub(super) fn thread(state: &State, text: &str) -> Result<ThreadId, Problem> {
-    by_prefix(state.cases.keys().copied(), text, "case")
+    match text.parse() {
+        Ok(whole) if state.cases.contains_key(&whole) => Ok(whole),
+        _ => by_prefix(state.cases.keys().copied(), text, "case"),
+    }
 }
 
 /// One of `all` whose text begins with `text`.

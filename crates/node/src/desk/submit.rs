@@ -5,7 +5,7 @@ use super::drafts::vault_problem;
 use super::names;
 use super::referrals::harm;
 use super::time::day;
-use super::{Answer, Desk, body, internal, json, path, status_json};
+use super::{Answer, Desk, SUBMITTING, body, internal, json, path, status_json};
 use crate::office::now_ms;
 use crate::vault::random;
 use lapwing_api::problem::{Code, FieldFault, Problem};
@@ -44,12 +44,16 @@ impl Desk {
 
     pub(super) async fn submit(&self, call: Call) -> Answer {
         let wanted: Submit = body(&call)?;
-        let _one_at_a_time = self.submitting.lock().await;
+        let text = path(&call, "thread");
+        // while it is being submitted a thread is a draft, a case, or for a moment both
+        let thread = match self.draft(text) {
+            Ok(thread) => thread,
+            Err(none) => names::thread(&self.view().state, text).map_err(|_| none)?,
+        };
+        let _one_at_a_time = self.submitting[usize::from(thread.0[0]) % SUBMITTING].lock().await;
         let view = self.view();
         // the same submission again, after an answer that was lost
-        if let Ok(thread) = names::thread(&view.state, path(&call, "thread"))
-            && let Some(case) = view.state.case(&thread).filter(|c| c.requester == view.state.me)
-        {
+        if let Some(case) = view.state.case(&thread).filter(|c| c.requester == view.state.me) {
             self.grant(&thread).await?;
             let id = case
                 .asked
@@ -58,7 +62,6 @@ impl Desk {
                 .ok_or_else(|| super::not_found("the referral itself is not here"))?;
             return json(&Said { thread: thread.to_string(), id: id.to_string() });
         }
-        let thread = self.draft(path(&call, "thread"))?;
         let to = names::participant(&view.state, &wanted.to)?;
         let uploaded = tokio::task::block_in_place(|| self.draft_evidence(&thread))?;
         let mut faults = form_faults(&view.state, &wanted.form, now_ms());

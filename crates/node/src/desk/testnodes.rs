@@ -124,6 +124,8 @@ fn start(agency: &TestAgency, file: &CharterFile) -> (TestNode, Arc<Copying>, mp
         orders,
         outward,
         highwater: folder.highwater(),
+        lagging: false,
+        index_behind: None,
         rebuild: Box::new(|| -> Result<Engine, BookError> { unreachable!("no disk is full here") }),
         waiting: Default::default(),
         next_reply: 1,
@@ -304,6 +306,13 @@ async fn a_case_goes_from_draft_to_decision_and_its_export_holds() {
     let put = harbor.upload(&thread, "big.eml", &hex::encode(&sha(&big)), &big).await.unwrap();
     harbor.upload(&thread, "empty.eml", &hex::encode(&sha(b"")), b"").await.unwrap();
     assert_eq!((put["state"].as_str(), put["size"].as_u64()), (Some("here"), Some(600_000)));
+
+    // a draft without evidence outlives the loss of its file, which a power cut may take
+    let bare = harbor.json(Op::Drafts, &[], Value::Null).await["thread"].as_str().unwrap().to_owned();
+    std::fs::remove_file(harbor.folder.uploads().join(format!("{bare}.draft"))).unwrap();
+    assert!(harbor.desk.draft_evidence(&bare.parse().unwrap()).unwrap().is_empty());
+    harbor.upload(&bare, "one.eml", &hex::encode(&sha(b"one")), b"one").await.unwrap();
+    assert_eq!(harbor.desk.draft_evidence(&bare.parse().unwrap()).unwrap().len(), 1);
 
     // every fault at once, and nothing is said
     let wrong = json!({ "to": "polder", "form": form(vec![item("big.eml", &big)]) });
@@ -528,6 +537,7 @@ async fn watchers_resume_are_told_of_gaps_and_an_administrator_sees_no_case() {
 async fn a_node_that_stops_says_so_to_those_who_still_ask() {
     let (harbor, _polder, _) = pair().await;
     harbor.office.stop();
+    harbor.office.end();
     let asked = || harbor.problem(Op::AssertCurrent, &[], json!({}));
     for _ in 0..500 {
         // what was asked before the driver ended is still done
@@ -539,4 +549,31 @@ async fn a_node_that_stops_says_so_to_those_who_still_ask() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("a node that stops goes on and on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_nobody_touched_is_dropped_with_its_keys_and_a_submitted_case_keeps_its_own() {
+    let (harbor, _polder, _) = pair().await;
+    let old = |thread: &ThreadId| {
+        let file = std::fs::File::options().write(true).open(harbor.folder.uploads().join(format!("{thread}.draft")));
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(31 * 24 * 60 * 60);
+        file.unwrap().set_modified(long_ago).unwrap();
+    };
+    let open = async || -> ThreadId {
+        harbor.json(Op::Drafts, &[], json!({})).await["thread"].as_str().unwrap().parse().unwrap()
+    };
+    let (forgotten, submitted) = (open().await, open().await);
+    let mut form = sample();
+    form.evidence = None;
+    harbor.publish_contact().await;
+    let submit = json!({ "to": "polder", "form": form });
+    harbor.json(Op::Submit, &[("thread", &submitted.to_string())], submit).await;
+    // a crash after the submission left its draft
+    std::fs::write(harbor.folder.uploads().join(format!("{submitted}.draft")), b"").unwrap();
+    [forgotten, submitted].iter().for_each(&old);
+    open().await;
+    assert!(harbor.office.vault.case_key(&forgotten).is_err() && harbor.office.vault.is_erased(&forgotten));
+    assert!(harbor.office.vault.case_key(&submitted).is_ok());
+    let drafts = crate::desk::drafts_of(&harbor.folder.uploads());
+    assert!(drafts.iter().all(|d| !d.to_string_lossy().contains(&submitted.to_string())));
 }

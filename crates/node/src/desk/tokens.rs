@@ -1,5 +1,6 @@
 //! Tokens: made, listed, revoked.
 
+use super::drafts::disk_full;
 use super::{Answer, Desk, body, done, internal, name_of_caller, path, status_json, whole};
 use crate::tokens::TokenError;
 use lapwing_api::ops::Role;
@@ -36,6 +37,7 @@ fn problem(error: TokenError) -> Problem {
             return Problem::new(Code::NotFound, error.to_string())
                 .hint("`lapwing token list` shows them; the two local ones are made anew at each start instead.");
         }
+        TokenError::File(e) if e.is_full() => return disk_full(),
         TokenError::Damaged { .. } | TokenError::Random(_) | TokenError::File(_) => {
             return internal("changing tokens", error);
         }

@@ -207,6 +207,7 @@ fn entries(w: &World) -> (&'static str, Json) {
         (EntryType::Excuse, encode(&Excuse { target: applicant, silent: vec![Pid([1; 32]), Pid([2; 32])] })),
         (EntryType::Motion, encode(&motion(w))),
         (EntryType::Checkpoint, encode(&checkpoint)),
+        (EntryType::Checkpoint, encode(&Checkpoint { audit: Some(Digest([3; 32])), ..checkpoint.clone() })),
         (EntryType::ForkProof, encode(&ForkProof { a, b })),
         (EntryType::AgencyContact, encode(&contact())),
         (EntryType::ObjectionReason, encode(&reason)),
