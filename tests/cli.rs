@@ -152,6 +152,38 @@ fn init_overwrites_nothing_and_keeps_peoples_keys_out_of_the_nodes_folder() {
 }
 
 #[test]
+fn keys_of_people_may_lie_under_another_passphrase_than_the_nodes() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    std::fs::write(at("pass"), "the node's\n").unwrap();
+    std::fs::write(at("people"), "the people's\n").unwrap();
+    let data = at("data").display().to_string();
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_lapwing"))
+        .args(["--data", &data, "init", "--founder", "--short-name", "x1", "--legal-name", "X", "--country", "GB"])
+        .args(["--category", "consumer_protection", "--trial-kdf", "--keys-out"])
+        .arg(at("keys"))
+        .arg("--passphrase-file")
+        .arg(at("pass"))
+        .arg("--people-passphrase-file")
+        .arg(at("people"))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    use lapwing_node::keys::{KeyKind, Passphrase, read_key};
+    let [node, people] = ["pass", "people"].map(|file| Passphrase::from_file(&at(file)).unwrap());
+    for (file, kind, right, wrong) in [
+        (at("data/keys/feed.key"), KeyKind::Feed, &node, &people),
+        (at("data/keys/at-rest.key"), KeyKind::AtRest, &node, &people),
+        (at("keys/root-1.key"), KeyKind::Root, &people, &node),
+        (at("keys/officer-1.key"), KeyKind::Officer, &people, &node),
+        (at("keys/backup.key"), KeyKind::Backup, &people, &node),
+    ] {
+        read_key(&file, kind, Some(right)).unwrap();
+        assert!(read_key(&file, kind, Some(wrong)).is_err(), "{}", file.display());
+    }
+}
+
+#[test]
 fn a_wrong_passphrase_a_wrong_kind_and_a_wrong_owner_of_a_key_are_refused_in_words() {
     let desk = Desk::new();
     desk.found();

@@ -76,9 +76,13 @@ pub struct Participant {
     /// The pid that this participant had before it left.
     #[arg(long, value_name = "PID")]
     predecessor: Option<Pid>,
-    /// File whose first line is the passphrase of all new keys; else it is asked for, twice.
+    /// File whose first line is the passphrase of the new keys; else it is asked for, twice.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+    /// File whose first line is the passphrase of the root, officers' and backup keys, where it is to be another than that
+    /// of the node's own, which lies on the node's host.
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure_no_passphrase")]
+    people_passphrase_file: Option<PathBuf>,
     /// Leave all keys in clear. For trials only.
     #[arg(long)]
     insecure_no_passphrase: bool,
@@ -345,7 +349,15 @@ impl Participant {
             }
         };
         let passphrase = ask::new_passphrase(self.passphrase_file.as_deref(), self.insecure_no_passphrase)?;
-        write_all(&folder, &keys_out, &places, passphrase.as_ref(), self.trial_kdf)?;
+        let people = match &self.people_passphrase_file {
+            Some(file) => Some(Passphrase::from_file(file).map_err(fail::passphrase)?),
+            None => passphrase.clone(),
+        };
+        let of = |kind: KeyKind| match kind {
+            KeyKind::Feed | KeyKind::Node | KeyKind::AtRest => passphrase.as_ref(),
+            KeyKind::Root | KeyKind::Officer | KeyKind::Backup => people.as_ref(),
+        };
+        write_all(&folder, &keys_out, &places, of, self.trial_kdf)?;
         let recipient = Recipient::of(new.backup.seed());
         folder::write_new(&folder.backup_recipient(), &encode(&recipient)).map_err(fail::file)?;
         folder::write_new(&folder.config(), config.as_bytes()).map_err(fail::file)?;
@@ -363,17 +375,17 @@ impl Participant {
     }
 }
 
-fn write_all(
+fn write_all<'a>(
     folder: &Folder,
     keys_out: &Path,
     places: &[(PathBuf, KeyKind, &SecretKey)],
-    passphrase: Option<&Passphrase>,
+    passphrase_of: impl Fn(KeyKind) -> Option<&'a Passphrase>,
     trial: bool,
 ) -> Done {
     folder.create().map_err(fail::file)?;
     folder::create_dir(keys_out).map_err(fail::file)?;
     for (path, kind, key) in places {
-        keys::write_key(path, *kind, key.seed(), passphrase, super::key::cost(trial)).map_err(fail::key)?;
+        keys::write_key(path, *kind, key.seed(), passphrase_of(*kind), super::key::cost(trial)).map_err(fail::key)?;
     }
     Ok(())
 }
