@@ -148,7 +148,7 @@ fn a_pair_of_nodes_is_probed_measured_reached_and_examined() {
                 Some(())
             }
             Err(problem) => {
-                assert_eq!(problem.code, Code::Unreachable, "{problem:?}");
+                assert!(matches!(problem.code, Code::Unreachable | Code::TooManyRequests), "{problem:?}");
                 std::thread::sleep(Duration::from_secs(2));
                 None
             }

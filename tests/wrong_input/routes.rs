@@ -369,7 +369,10 @@ impl Rows<'_> {
                 self.ids(0);
                 self.bent("/stands", json!("yes"), malformed, "");
             }
-            Op::Backup => self.query("part", "soup", malformed),
+            Op::Backup => {
+                self.query("part", "soup", malformed);
+                self.query("part", "", malformed);
+            }
             Op::Audit => {
                 for (key, bad) in [("since", "soon"), ("until", "2026-13-01"), ("after", "-1"), ("after", "x")] {
                     self.query(key, bad, malformed);

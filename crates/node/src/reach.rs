@@ -57,6 +57,7 @@ impl Links {
             Some(_) => "its node is not connected".to_owned(),
             None => "no other member's node is connected".to_owned(),
         };
+        let mut code = Code::Unreachable;
         for (peer, pid) in members {
             let request = encode(&ReachRequest::DialBack(true));
             let answer = self.request(peer, Protocol::Reach, request).await;
@@ -75,11 +76,14 @@ impl Links {
                     *lock(&self.reach.last) = Some(reach.clone());
                     return Ok(reach);
                 }
-                Ok(ReachAnswer::Refused(words)) => why = format!("{} did not try: {words}", name.short_name),
+                // it answered: it was asked too often, or does not know this node's addresses yet
+                Ok(ReachAnswer::Refused(words)) => {
+                    (code, why) = (Code::TooManyRequests, format!("{} did not try: {words}", name.short_name));
+                }
                 Err(words) => why = format!("{} did not try: {words}", name.short_name),
             }
         }
-        Err(Problem::new(Code::Unreachable, format!("nobody has tried to reach this node: {why}"))
+        Err(Problem::new(code, format!("nobody has tried to reach this node: {why}"))
             .hint("Try again in ten seconds; `lapwing peers` shows who is connected."))
     }
 

@@ -491,7 +491,9 @@ fn reach(node: &Node) -> Check {
                     .of_node(),
             }
         }
-        Err(problem) if problem.code == Code::Unreachable => Check::skipped("reach", &problem.detail),
+        Err(problem) if matches!(problem.code, Code::Unreachable | Code::TooManyRequests) => {
+            Check::skipped("reach", &problem.detail)
+        }
         Err(problem) => Check { state: State::Warn, ..Check::failed("reach", &problem).of_node() },
     }
 }

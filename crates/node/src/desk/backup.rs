@@ -1,7 +1,7 @@
 //! A backup of the running node, as a download.
 
 use super::drafts::disk_full;
-use super::{Answer, Desk, filter, internal};
+use super::{Answer, Desk, internal};
 use crate::backup::{self, BackupError, Part};
 use crate::folder::Folder;
 use lapwing_api::problem::{Code, Problem};
@@ -9,7 +9,7 @@ use lapwing_api::service::{Call, Reply};
 
 impl Desk {
     pub(super) fn backup(&self, call: &Call) -> Answer {
-        let part = filter(call, "part").unwrap_or("data");
+        let part = call.params.get("part").map_or("data", String::as_str);
         let part = Part::from_code(part).ok_or_else(|| {
             Problem::new(Code::Malformed, "`part` must be data or keyring").hint("A whole backup is one of each.")
         })?;

@@ -2,7 +2,7 @@
 
 use super::names::participant;
 use super::time::rfc3339;
-use super::{Answer, Desk, filter, json, status_json};
+use super::{Answer, Desk, json, status_json};
 use crate::office::now_ms;
 use crate::{health, tell};
 use lapwing_api::service::{Call, Reply};
@@ -39,7 +39,7 @@ impl Desk {
     }
 
     pub(super) async fn reach(&self, call: &Call) -> Answer {
-        let by = filter(call, "by").map(|name| participant(&self.view().state, name)).transpose()?;
+        let by = call.params.get("by").map(|name| participant(&self.view().state, name)).transpose()?;
         json(&self.peers.clone().reach(by).await?)
     }
 
