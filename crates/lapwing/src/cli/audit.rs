@@ -103,13 +103,27 @@ impl List {
             return Ok(());
         }
         let row = |r: AuditRow| {
-            let on = r.on.split(' ').map(short).collect::<Vec<_>>().join(" ");
-            vec![r.n.to_string(), ctx.out.time(&r.at), short(&r.who), r.role, r.act, on, r.outcome, or_dash(&r.request)]
+            let on = r.on.split(' ').map(ids_short).collect::<Vec<_>>().join(" ");
+            vec![
+                r.n.to_string(),
+                ctx.out.time(&r.at),
+                ids_short(&r.who),
+                r.role,
+                r.act,
+                on,
+                r.outcome,
+                or_dash(&r.request),
+            ]
         };
         let rows = items(&list)?.into_iter().map(row).collect();
         ctx.out.table(&["row", "at", "who", "role", "act", "on", "outcome", "request"], rows, "nothing of that kind");
         Ok(())
     }
+}
+
+/// An id shortened; names and paths as they are.
+fn ids_short(text: &str) -> String {
+    if text.parse::<Digest>().is_ok() { short(text) } else { text.to_owned() }
 }
 
 /// A row as it was hashed.

@@ -401,7 +401,10 @@ impl List {
                 r.stage,
                 harm,
                 r.tlp,
-                r.subject.unwrap_or_else(|| "(content cannot be read)".into()),
+                r.subject.unwrap_or_else(|| match r.erased {
+                    Some(_) => "(erased here)".into(),
+                    None => "(content cannot be read)".into(),
+                }),
                 ctx.out.time(&r.changed),
                 r.stuck.map(|s| stuck_words(ctx.out, &s)).unwrap_or_default(),
             ]
@@ -454,6 +457,8 @@ fn show(out: Out, detail: &ReferralDetail) {
         ("harm", row.harm.as_ref().map(harm_words).unwrap_or_default()),
         ("submitted", out.time(&row.submitted)),
         ("changed", out.time(&row.changed)),
+        ("erased here", row.erased.as_ref().map(|at| out.time(at)).unwrap_or_default()),
+        ("legal hold", if row.held { "stands: the case is not erased".into() } else { String::new() }),
         ("WAITS", row.stuck.as_ref().map(|s| stuck_words(out, s)).unwrap_or_default()),
     ]);
     if let Some(form) = &detail.form {

@@ -10,7 +10,13 @@ use lapwing_engine::step::Command;
 impl Desk {
     pub(super) async fn erase_case(&self, call: Call) -> Answer {
         let thread = names::thread(&self.view().state, path(&call, "thread"))?;
-        self.office.command(Command::Erase(thread)).await?;
+        let held = self.view().state.case(&thread).is_some_and(|c| c.held);
+        self.office.command(Command::Erase(thread)).await.map_err(|refused| match held {
+            true => {
+                refused.hint("`lapwing case hold CASE --end` ends the hold; whoever set it stands in the audit trail.")
+            }
+            false => refused,
+        })?;
         let office = self.office.clone();
         let work = tokio::task::spawn_blocking(move || crate::erasure::destroy(&office, &[thread]));
         let done = work.await.map_err(|e| internal("erasing a case", e))?;
