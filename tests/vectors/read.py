@@ -10,6 +10,7 @@ rules below (`@rule("header")`). Usage:
 """
 
 import base64
+import datetime
 import hashlib
 import hmac
 import ipaddress
@@ -994,27 +995,80 @@ def check_form(form):
     ascending([f.no for f in form], "fields")
 
 
+@rule("harm-facts")
+def check_facts(facts):
+    ascending([f.no for f in facts], "facts")
+
+
+def check_more(record):
+    if "more" in record:
+        ascending([f.no for f in record.more], "later fields")
+
+
+for grown in ("identifier", "party", "harm-factor", "assistance", "urgency", "evidence-item", "declarations"):
+    rule(grown)(check_more)
+
+
 def fields_of(form):
     """Known fields by name."""
     return {name: value for f in form for name, value in f.items() if name not in ("no", "unknown")}
 
 
+def more(record):
+    """The later fields of a record that has grown."""
+    return fields_of(record.get("more", []))
+
+
 def as_json(value):
     """A value as the API shows it: codes as tokens, digests as base32."""
     if isinstance(value, Record):
-        return {k: as_json(v) for k, v in value.items()}
+        return {k: as_json(v) for k, v in (value | more(value)).items() if k != "more"}
     if isinstance(value, Code):
         return value.name
     if isinstance(value, bytes):
         return base32(value)
+    if isinstance(value, list) and value and all(isinstance(v, Record) and "no" in v for v in value):
+        return {k: as_json(v) for k, v in fields_of(value).items()}
     return [as_json(v) for v in value] if isinstance(value, list) else value
 
 
+def span(text):
+    """First and last second of a day in UTC, or a moment twice; none if it is no date."""
+    match = re.fullmatch(
+        r"([0-9]{4}-[0-9]{2}-[0-9]{2})(T([0-9]{2}):([0-9]{2}):([0-9]{2})([.][0-9]+)?(Z|[+-]([0-9]{2}):([0-9]{2})))?", text
+    )
+    if not match or not is_day(match[1]):
+        return None
+    year, month, day = map(int, match[1].split("-"))
+    # Python's calendar begins with the year 1: four centuries later the days fall the same
+    midnight = (datetime.date(year + 400, month, day).toordinal() - 719163 - 146097) * 86400
+    if not match[2]:
+        return midnight, midnight + 86399
+    hours, minutes, seconds = int(match[3]), int(match[4]), int(match[5])
+    if hours > 23 or minutes > 59 or seconds > 60:
+        return None
+    moment = midnight + hours * 3600 + minutes * 60 + seconds
+    if match[7] != "Z":
+        if int(match[8]) > 23 or int(match[9]) > 59:
+            return None
+        moment -= (1 if match[7][0] == "+" else -1) * (int(match[8]) * 3600 + int(match[9]) * 60)
+    return moment, moment
+
+
 def is_date(text):
-    match = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?", text)
-    if not match:
-        return False
-    year, month, day = (int(match[i]) for i in (1, 2, 3))
+    return span(text) is not None
+
+
+def in_order(*texts):
+    """Dates, none of which lies wholly before the one in front of it; what is not stated is passed over."""
+    stated = [text for text in texts if text is not None]
+    need(all(is_date(text) for text in stated), "no date")
+    for one, next_one in zip(stated, stated[1:]):
+        need(span(next_one)[1] >= span(one)[0], "dates out of order")
+
+
+def is_day(text):
+    year, month, day = map(int, text.split("-"))
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     days = [31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
     return 1 <= month <= 12 and 1 <= day <= days[month - 1]
@@ -1028,51 +1082,130 @@ def check_complete(form):
     """What must stand in a form that is submitted (protocol §6.2)."""
     f = fields_of(form)
     for name in ("pro_forma_version", "kind", "subject_line", "requester_ref", "language", "created_at", "poc_ref",
-                 "legal_authority", "tlp", "retention_until", "channel", "conduct", "narrative", "assistance",
+                 "legal_authority", "tlp", "retention_until", "channel", "conduct", "narrative",
                  "declarations"):  # fmt: skip
         need(name in f, f"{name} is required")
     need(f["pro_forma_version"] == 1, "a form of another version")
     authority = f["legal_authority"]
     texts = {"law": (authority.law, 300), "article": (authority.article, 100), "url": (authority.url, 500)}
     most = {"subject_line": 160, "requester_ref": 100, "campaign_ref": 100, "case_officer": 100,
-            "permitted_purpose": 500, "narrative": 4000, "law_breached": 500}  # fmt: skip
+            "permitted_purpose": 500, "narrative": 4000, "law_breached": 500, "similar_target_law": 500}  # fmt: skip
     texts.update({name: (f.get(name), length) for name, length in most.items()})
     for name, (text, length) in texts.items():
         if text is not None:
             check_text(text, 1, length, name)
-    check_texts(f.get("arrangement", []), 16, 60, "arrangement")
-    check_texts(f.get("handling_codes", []), 4, 300, "handling codes")
-    need(all(re.match("H[0-3](:|$)", code) for code in f.get("handling_codes", [])), "H0, H1, H2 or H3:text")
+    lists = {"related": (50, 100), "handling_codes": (4, 300), "agencies_contacted": (50, 300),
+             "do_not_contact": (50, 300), "proceedings_elsewhere": (20, 500)}  # fmt: skip
+    for name, (count, length) in lists.items():
+        check_texts(f.get(name, []), count, length, name)
+    for name in ("related", "message_languages", "agencies_contacted", "do_not_contact"):
+        need(len(set(f.get(name, []))) == len(f.get(name, [])), f"{name}: each once")
+    arrangement, codes = f.get("arrangement", []), f.get("handling_codes", [])
+    need(len(arrangement) <= 16 and all(re.fullmatch("[A-Za-z0-9_.-]{2,60}", c) for c in arrangement), "arrangement")
+    ascending(arrangement, "arrangement")
+    need(all(re.fullmatch(r"(?s)H[0-2]|H3:.*\S.*", code) for code in codes), "H0, H1, H2 or H3: and a condition")
+    need(len([c for c in codes if c.startswith("H3")]) <= 1, "one condition")
+    ascending(codes, "handling codes")
+    need(len(f.get("message_languages", [])) <= 32, "at most 32 languages")
     check_languages([f["language"]] + f.get("message_languages", []))
     need(is_name(f["poc_ref"]), "poc_ref")
-    period = f.get("period")
-    dates = [f["created_at"], f["retention_until"]] + ([period["from"], period.to] if period else [])
-    need(all(is_date(d) for d in dates if d is not None), "no date")
+    created = f["created_at"]
+    in_order(created, f["retention_until"])
+    if "period" in f:
+        in_order(f["period"]["from"], f["period"].to)
+        in_order(f["period"]["from"], created)
     need(1 <= len(f["conduct"]) <= 17, "1 to 17 codes of conduct")
     ascending(f["conduct"], "codes of conduct")
-    need(f.get("harm") or f["kind"].name not in REQUESTS, "a request states harm")
+    need("volume" in f or "volume_basis" not in f, "a basis without a volume")
+    request = f["kind"].name in REQUESTS
+    need(f.get("harm") or not request, "a request states harm")
     ascending([h.factor for h in f.get("harm", [])], "factors of harm")
     for h in f.get("harm", []):
-        need((h.band is None) == (h.basis.name == "unknown"), "a band rests on something")
-        need(h.band is None or h.band <= TOPS[h.factor], "a band above its top")
-    need(1 <= len(f["assistance"]) <= 64, "1 to 64 items of assistance")
-    for one in f["assistance"]:
+        check_factor(h, created, len(f.get("evidence", [])))
+    need(int(request) <= len(f.get("assistance", [])) <= 64, "1 to 64 items of assistance")
+    for one in f.get("assistance", []):
         check_text(one.description, 1, 2000, "description")
         check_texts(one.questions, 50, 500, "questions")
-        need(one.needed_by is None or is_date(one.needed_by), "needed_by: no date")
-    urgency = f.get("urgency")
-    if urgency and (urgency.level.name == "time_critical" or urgency.reasons is not None):
-        check_text(urgency.reasons or "", 1, 1000, "reasons")
+        in_order(created, one.needed_by)
+        formality, form_of_it = more(one).get("formality"), more(one).get("format")
+        need((form_of_it is not None) == (formality == 1), "admissible, and in which form")
+        if form_of_it is not None:
+            check_text(form_of_it, 1, 300, "format")
+    if "urgency" in f:
+        check_urgency(f["urgency"])
     need(len(f.get("parties", [])) <= 200, "at most 200 parties")
     for party in f.get("parties", []):
-        check_party(party)
-    need(len(f.get("evidence", [])) <= 256, "at most 256 items of evidence")
-    for one in f.get("evidence", []):
+        check_party(party, f["tlp"])
+    check_evidence(f.get("evidence", []), created)
+    contacted = f.get("other_agencies_contacted", "none")
+    need(contacted in ("none", "withheld", "listed"), "none, withheld or listed")
+    need(bool(f.get("agencies_contacted")) == (contacted == "listed"), "listed, and which")
+    declared = f["declarations"]
+    need(declared.accuracy and declared.authority and declared.confidentiality, "everything must be declared")
+    if "second_approver" in more(declared):
+        check_text(more(declared)["second_approver"], 1, 200, "second approver")
+
+
+def check_urgency(urgency):
+    if urgency.level.name == "time_critical" or urgency.reasons is not None:
+        check_text(urgency.reasons or "", 1, 1000, "reasons")
+    runs_out, date = urgency.perishability, more(urgency).get("date")
+    need(date is None or is_date(date), "urgency: no date")
+    if runs_out is None or runs_out.name == "none":
+        need(date is None, "a date of nothing")
+    elif runs_out.name in ("log_expiry", "court_date"):
+        need(date is not None, "on which day?")
+
+
+FACTS = [{"persons"}, {"total_loss", "median_loss", "victims_country", "income_table"}, {"injuries"}, {"gravest"},
+         {"groups"}, {"state"}]  # fmt: skip
+
+
+def check_factor(h, created, items):
+    facts, shown = more(h).get("facts"), more(h).get("evidence", [])
+    need((h.band is not None) + (facts is not None) == (h.basis.name != "unknown"), "a band or facts, on a basis")
+    need(h.band is None or h.band <= TOPS[h.factor], "a band above its top")
+    ascending(shown, "evidence of harm")
+    need(all(item < items for item in shown), "the manifest has no such item")
+    if facts is None:
+        return
+    facts = fields_of(facts)
+    need(facts and set(facts) <= FACTS[h.factor], "facts of another factor, or none")
+    for loss in (facts.get("total_loss"), facts.get("median_loss")):
+        if loss:
+            need(re.fullmatch("[A-Z]{3}", loss.currency), "currency")
+            need([loss.usd_cents is None, loss.rate_date is None] == 2 * [loss.currency == "USD"], "worth in dollars")
+            in_order(loss.rate_date, created)
+    against = {"median_loss", "victims_country", "income_table"} & set(facts)
+    need(len(against) in (0, 3), "a median loss, its country and its table")
+    need(re.fullmatch("[A-Z]{2}", facts.get("victims_country", "XX")), "country of the victims")
+    need(facts.get("income_table", 1) == 1, "table 1")
+    for name in ("injuries", "groups"):
+        ascending(facts.get(name, []), name)
+
+
+def check_evidence(items, created):
+    need(len(items) <= 256, "at most 256 items of evidence")
+    marks = [more(one)["id"] for one in items if "id" in more(one)]
+    need(len(set(marks)) == len(marks), "marks of evidence: each once")
+    for n, one in enumerate(items):
+        m = more(one)
         check_text(one.name, 1, 255, "name of evidence")
         check_text(one.media_type, 1, 127, "media type")
         if one.description is not None:
             check_text(one.description, 1, 1000, "description of evidence")
-    need(all(f["declarations"].values()), "everything must be declared")
+        if "id" in m:
+            check_text(m["id"], 1, 60, "mark of evidence")
+        in_order(m.get("collected_at"), created)
+        need(len(m.get("custody", [])) <= 50, "at most 50 steps of custody")
+        in_order(*[step.at for step in m.get("custody", [])])
+        for step in m.get("custody", []):
+            check_text(step.by, 1, 200, "custody: by whom")
+            if step.note is not None:
+                check_text(step.note, 1, 500, "custody: note")
+        if "redaction_of" in m:
+            others = [other.sha256 for k, other in enumerate(items) if k != n]
+            need(m["redaction_of"] in others and not one.original, "a redacted copy of another item")
 
 
 def check_texts(texts, count, length, what):
@@ -1081,13 +1214,21 @@ def check_texts(texts, count, length, what):
         check_text(text, 1, length, what)
 
 
-def check_party(party):
+def check_party(party, tlp):
     need(party.names or party.identifiers, "a party without name or identifier")
     check_texts(party.names, 20, 300, "names")
     need(len(party.identifiers) <= 500, "at most 500 identifiers")
     need(party.country is None or re.fullmatch("[A-Z]{2}", party.country), "country of a party")
     need(party.information_accuracy is None or 1 <= party.information_accuracy <= 4, "accuracy is 1 to 4")
+    m = more(party)
+    where = m.get("locations", [])
+    need(len(where) <= 20 and all(re.fullmatch("[A-Z]{2}", one.country) for one in where), "locations")
+    ascending([(one.role, one.country) for one in where], "locations")
+    need("tlp" not in m or m["tlp"] > tlp, "a party's own marking is only stricter")
     for one in party.identifiers:
+        port, time = more(one).get("port"), more(one).get("time")
+        need(port is None or one.kind.name == "ip" and 1 <= port <= 65535, "port")
+        need(time is None or is_date(time), "time of an identifier")
         need(1 <= len(one["value"].encode()) <= 2048 and "\n" not in one["value"], "identifier")
         check_text(one["value"], 1, 2048, "identifier")
         need(FORMS.get(one.kind.name, bool)(one["value"]), f"no {one.kind.name}: {one['value']}")
@@ -1116,17 +1257,55 @@ FORMS = {
 }
 
 
+INCOME = {}
+for line in (HERE / "../../crates/record/data/income.csv").read_text().splitlines():
+    if not line.startswith("#"):
+        country, dollars, _ = line.split(",")
+        INCOME[country] = int(dollars)
+
+
+def cents(loss):
+    return None if loss is None else loss.amount if loss.currency == "USD" else loss.usd_cents
+
+
+def bands(h):
+    """The lowest and the highest band that one stated factor allows, before its basis."""
+    top = TOPS[h.factor]
+    if h.band is not None:
+        return h.band, h.band
+    if "facts" not in more(h):
+        return 0, top
+    facts = fields_of(more(h)["facts"])
+    if h.factor.name == "financial":
+        total, median = cents(facts.get("total_loss")), cents(facts.get("median_loss"))
+        income = INCOME.get(facts.get("victims_country")) if facts.get("income_table") == 1 else None
+        terms = []
+        if total is not None:
+            terms.append(sum(total >= 10**k for k in (5, 6, 7, 8, 9)))
+        if median is not None and income is not None:
+            # cents a month: income × 100 ÷ 12
+            terms.append(sum(median * 12 * 100 >= percent * income * 100 for percent in (5, 25, 100, 300, 600)))
+        low = max(terms, default=0)
+        return low, low if len(terms) == 2 else top
+    name, band_of = {
+        "victims": ("persons", lambda n: sum(n >= 10**k for k in range(5))),
+        "non_financial": ("injuries", lambda kinds: len(set(kinds))),
+        "gravity": ("gravest", int),
+        "vulnerability": ("groups", lambda groups: min(len(set(groups)), top)),
+        "exposure": ("state", int),
+    }[h.factor.name]
+    return 2 * (band_of(facts[name]),) if name in facts else (0, top)
+
+
 def harm(form, weights):
     stated = {h.factor: h for h in fields_of(form).get("harm", [])}
     low = high = 0
     for factor, (weight, top) in enumerate(zip(weights, TOPS)):
         one = stated.get(factor)
-        if one is None or one.band is None:
-            bands = 0, top
-        else:
-            band = min(max(one.band - (one.basis.name == "sampled_extrapolated"), 0), top)
-            bands = band, band
-        low, high = low + weight * bands[0] // top, high + weight * bands[1] // top
+        known = one is not None and (one.band is not None or "facts" in more(one))
+        less = int(known and one.basis.name == "sampled_extrapolated")
+        at_least, at_most = (min(max(band - less, 0), top) for band in (bands(one) if known else (0, top)))
+        low, high = low + weight * at_least // top, high + weight * at_most // top
     return {"low": low, "high": high}
 
 

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod contract;
+pub mod harm;
 pub mod openapi;
 pub mod ops;
 pub mod problem;

@@ -131,6 +131,20 @@ pub fn text() -> String {
     text
 }
 
+/// The JSON Schema (2020-12) of the pro forma as it is sent, as text: `docs/form.schema.json`. Its shape only: what must
+/// be filled in, and what a schema cannot say, is the check's (`POST /referrals/check`).
+pub fn form_text() -> String {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_deserialize();
+    let mut schema = settings.into_generator().into_root_schema_for::<lapwing_record::form::Form>();
+    schema.insert("title".into(), "Lapwing: the pro forma of a referral, version 1".into());
+    let about = "Reconstructed from neighbouring instruments; not an official form. docs/protocol.md, section 6.2, says what \
+                 must be filled in and what a schema cannot say.";
+    schema.insert("description".into(), about.into());
+    let mut text = serde_json::to_string_pretty(&sorted(schema.into())).expect("JSON values have text keys");
+    text.push('\n');
+    text
+}
+
 fn sorted(value: Value) -> Value {
     match value {
         Value::Object(map) => {

@@ -1,5 +1,6 @@
 //! What the operations take and answer. Times are RFC 3339 in UTC with milliseconds, ids base32, codes stable tokens.
 
+pub use crate::harm::{HarmRow, HarmTable, HarmView, IncomeView};
 use lapwing_record::directory::{Contact, Profile};
 use lapwing_record::form::Form;
 use schemars::JsonSchema;
@@ -716,19 +717,10 @@ pub struct Checked {
     pub faults: Vec<crate::problem::FieldFault>,
     /// The harm score and class.
     pub harm: HarmView,
-}
-
-/// Harm to victims (Plan A.5).
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct HarmView {
-    /// With unknown factors at their lowest.
-    pub low: u64,
-    /// With unknown factors at their highest.
-    pub high: u64,
-    /// The class of the low end.
-    pub class: String,
-    /// The class of the high end.
-    pub could_be: String,
+    /// What it is made of.
+    pub harm_table: HarmTable,
+    /// Fields of the full form that are still empty: no faults, they may follow as a supplement.
+    pub may_follow: Vec<String>,
 }
 
 /// Opens a draft.
@@ -942,6 +934,8 @@ pub struct ReferralDetail {
     pub row: ReferralRow,
     /// The pro forma; null where the content cannot be read.
     pub form: Option<Form>,
+    /// What the harm score is made of; null where the content cannot be read.
+    pub harm_table: Option<HarmTable>,
     /// What was said, in the order in which it became durable here.
     pub timeline: Vec<StatementView>,
     /// Latest decision per item.

@@ -27,6 +27,46 @@ fn the_published_document_is_what_the_tables_say() {
 }
 
 #[test]
+fn the_published_schema_of_the_pro_forma_is_that_of_its_types() {
+    compare("form.schema.json", &openapi::form_text());
+}
+
+#[test]
+fn the_schema_takes_a_whole_form_and_names_every_field_of_it() {
+    let schema: serde_json::Value = serde_json::from_str(&openapi::form_text()).unwrap();
+    let form = serde_json::to_value(lapwing_record::form::whole()).unwrap();
+    walk(&schema, &schema, &form, "form");
+}
+
+/// Every member of a value stands in its schema, and every code in its list; nothing else is taken.
+fn walk(root: &serde_json::Value, schema: &serde_json::Value, value: &serde_json::Value, path: &str) {
+    use serde_json::Value;
+    let mut schema = schema;
+    if let Some(options) = schema.get("anyOf").and_then(Value::as_array) {
+        schema = options.iter().find(|o| o["type"] != "null").unwrap();
+    }
+    if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
+        schema = root.pointer(name.trim_start_matches('#')).unwrap_or_else(|| panic!("{path}: {name}"));
+    }
+    match value {
+        Value::Object(map) => {
+            assert_eq!(schema["additionalProperties"], false, "{path}: takes what it does not know");
+            for (key, value) in map {
+                let member = schema["properties"].get(key).unwrap_or_else(|| panic!("{path}.{key} is not described"));
+                let described = member.get("description").is_some() || member.get("$ref").is_some();
+                assert!(described, "{path}.{key} has no description");
+                walk(root, member, value, &format!("{path}.{key}"));
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| walk(root, &schema["items"], item, &format!("{path}[]"))),
+        Value::String(_) if schema.get("enum").is_some() => {
+            assert!(schema["enum"].as_array().unwrap().contains(value), "{path}: {value} is no code");
+        }
+        _ => {}
+    }
+}
+
+#[test]
 fn the_tables_of_the_manual_are_what_the_tables_of_the_program_say() {
     let mut text = std::fs::read_to_string(docs("api.md")).unwrap();
     for (name, table) in [("operations", openapi::operations_table()), ("codes", openapi::codes_table())] {

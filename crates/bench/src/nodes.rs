@@ -285,16 +285,10 @@ impl Evidence {
         let mut bytes = vec![0; len];
         let mut hasher = blake3::Hasher::new();
         hasher.update(&number.to_le_bytes()).finalize_xof().fill(&mut bytes);
-        let item = EvidenceItem {
-            name: format!("sample-{number}.eml"),
-            media_type: "message/rfc822".into(),
-            size: len as u64,
-            blake3: Digest(*blake3::hash(&bytes).as_bytes()),
-            sha256: Digest(Sha256::digest(&bytes).into()),
-            description: None,
-            method: CollectionMethod::Spamtrap,
-            original: true,
-        };
+        let (blake3, sha256) = (Digest(*blake3::hash(&bytes).as_bytes()), Digest(Sha256::digest(&bytes).into()));
+        let name = format!("sample-{number}.eml");
+        let method = CollectionMethod::Spamtrap;
+        let item = EvidenceItem::new(name, "message/rfc822", len as u64, blake3, sha256, method);
         Evidence { bytes, item }
     }
 }

@@ -353,8 +353,9 @@ impl Case {
                 None => return Err((Refusal::Gap, "it names a message of ours that is not here".into())),
             },
         };
-        if open.kind == Kind::Submit && (open.msg_no != 0 || open.items == 0) {
-            return refuse("a referral is submitted once, with at least one assistance item");
+        // how many assistance items there must be depends on the form's kind: its check says so
+        if open.kind == Kind::Submit && open.msg_no != 0 {
+            return refuse("a referral is submitted once");
         }
         if open.kind != Kind::Submit && self.asked.is_empty() {
             return Err((Refusal::Gap, "the referral itself is missing here".into()));
@@ -457,6 +458,23 @@ mod tests {
         case.allows(&submit).unwrap();
         tell(&mut case, submit);
         case
+    }
+
+    #[test]
+    fn a_referral_that_asks_for_nothing_is_answered_but_never_decided() {
+        let mut case = begun();
+        case.asked[0].open.items = 0;
+        let bare = Case { asked: vec![], ..case.clone() };
+        bare.allows(&Open { items: 0, ..open(&bare, Kind::Submit, 0) }).unwrap();
+        assert!(bare.allows(&Open { items: 0, msg_no: 1, ..open(&bare, Kind::Submit, 0) }).is_err());
+        assert_eq!(case.stage(), Stage::Submitted);
+        let item = OpenDecision { item: 0, decision: Decision::Accept, for_want_of_information: false };
+        let decide = Open { decisions: vec![item], ..open(&case, Kind::Decide, 1) };
+        assert!(case.allows(&decide).unwrap_err().1.contains("no assistance item 0"));
+        say(&mut case, Kind::Acknowledge).unwrap();
+        assert_eq!(case.stage(), Stage::Acknowledged);
+        say(&mut case, Kind::Close).unwrap();
+        assert_eq!(case.stage(), Stage::Closed);
     }
 
     fn say(case: &mut Case, kind: Kind) -> Result<(), (Refusal, String)> {

@@ -319,8 +319,9 @@ impl Engine {
         if stmt.kind == Kind::Submit {
             let form =
                 lapwing_record::form::Form::decode(&stmt.body).map_err(|e| Err((Refusal::Invalid, e.to_string())))?;
-            if let Some(fault) = lapwing_record::form::check::check(&form).first() {
-                return Err(Err((Refusal::Invalid, format!("the pro forma is incomplete: {fault}"))));
+            let faults = lapwing_record::form::check::check(&form);
+            if !faults.is_empty() {
+                return refuse(Refusal::Invalid, &faults_in_words(&faults));
             }
         }
         let case = self.state.case(&stmt.thread).cloned().unwrap_or_else(|| crate::case::Case::new(&open));
@@ -365,6 +366,14 @@ fn by_peer(stmt: &Stmt) -> Attempt {
     }
 }
 
+/// What is wrong with a pro forma, for the one who sent it: the first twenty faults, so that the answer stays short.
+fn faults_in_words(faults: &[lapwing_record::cbor::Fault]) -> String {
+    let mut words: Vec<String> = faults.iter().take(20).map(ToString::to_string).collect();
+    words.extend((faults.len() > 20).then(|| format!("and {} more", faults.len() - 20)));
+    let words: String = words.join("; ").chars().take(2_000).collect();
+    format!("the pro forma has {} fault(s): {words}", faults.len())
+}
+
 /// Why a statement to `to` is held back for now.
 fn held(federation: &Federation, to: &Pid, now: u64) -> Option<String> {
     let standing = federation.standing(to);
@@ -392,6 +401,15 @@ pub fn backoff(tries: u64, seed: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_fault_of_a_form_is_told_to_its_sender_in_a_short_answer() {
+        let faults = lapwing_record::form::check::check(&lapwing_record::form::Form::default());
+        let words = faults_in_words(&faults);
+        assert!(faults.len() < 20 && faults.iter().all(|f| words.contains(&f.to_string())), "{words}");
+        let many: Vec<_> = (0..500).map(|i| lapwing_record::cbor::Fault::here("x".repeat(i))).collect();
+        assert!(faults_in_words(&many).len() < 2_100);
+    }
 
     #[test]
     fn retries_double_from_five_seconds_to_six_hours_within_a_fifth() {

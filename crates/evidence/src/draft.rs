@@ -1,4 +1,4 @@
-//! From samples to the parts of a draft: conduct, persons and infrastructure, manifest (referral.md §1 D, E, I).
+//! From samples to the parts of a draft: conduct, persons and infrastructure, manifest (docs/protocol.md §6.2: D, E, I).
 //!
 //! Everything here is a proposal that an officer reads and strikes from. Codes are the tokens of the pro forma as
 //! strings, because this crate knows no other.

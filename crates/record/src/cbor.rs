@@ -308,6 +308,84 @@ macro_rules! cbor_array {
     };
 }
 
+/// A struct that has grown: the array of its first fields in order and, where any later field is set, one array more of
+/// `[field_no, value]`, strictly ascending, unknown fields kept.
+///
+/// So the record's older encoding stays its one encoding as long as nothing new is said. Later fields are `Option`s and
+/// absent in JSON where they are not set; `unknown` is written by the macro.
+#[macro_export]
+macro_rules! cbor_grown {
+    ($(#[$meta:meta])* pub struct $name:ident {
+        $($(#[$fmeta:meta])* pub $field:ident : $ty:ty),+ ;
+        $($(#[$mmeta:meta])* $no:literal => pub $more:ident : $mty:ty),+ $(,)?
+    }) => {
+        $(#[$meta])*
+        pub struct $name {
+            $($(#[$fmeta])* pub $field: $ty,)+
+            $($(#[$mmeta])* #[serde(default, skip_serializing_if = "Option::is_none")] pub $more: Option<$mty>,)+
+            /// Fields of a later version, kept as they came.
+            #[serde(skip)]
+            pub unknown: Vec<(u64, $crate::cbor::Value)>,
+        }
+
+        impl $crate::cbor::Cbor for $name {
+            fn to_value(&self) -> $crate::cbor::Value {
+                let mut items = vec![$($crate::cbor::Cbor::to_value(&self.$field)),+];
+                let mut more: Vec<(u64, $crate::cbor::Value)> = self.unknown.clone();
+                $(if let Some(value) = &self.$more { more.push(($no, $crate::cbor::Cbor::to_value(value))); })+
+                if !more.is_empty() {
+                    items.push($crate::cbor::numbered(more));
+                }
+                $crate::cbor::Value::Array(items)
+            }
+            fn from_value(value: $crate::cbor::Value) -> Result<Self, $crate::cbor::Fault> {
+                const FIELDS: usize = [$(stringify!($field)),+].len();
+                let mut items = $crate::cbor::array(value)?;
+                let more = if items.len() == FIELDS + 1 { items.pop() } else { None };
+                let mut items = $crate::cbor::array_of($crate::cbor::Value::Array(items), FIELDS)?.into_iter();
+                let mut record = $name {
+                    $($field: $crate::cbor::Cbor::from_value(items.next().expect("length checked"))
+                        .map_err(|f: $crate::cbor::Fault| f.within(stringify!($field)))?,)+
+                    $($more: None,)+
+                    unknown: Vec::new(),
+                };
+                // an empty array more is not what is written: `decode` refuses it as not canonical
+                for (no, value) in more.map($crate::cbor::by_number).transpose()?.unwrap_or_default() {
+                    match no {
+                        $($no => record.$more = Some($crate::cbor::Cbor::from_value(value)
+                            .map_err(|f: $crate::cbor::Fault| f.within(stringify!($more)))?),)+
+                        _ => {
+                            $crate::cbor::plain(&value)?;
+                            record.unknown.push((no, value));
+                        }
+                    }
+                }
+                Ok(record)
+            }
+        }
+    };
+}
+
+/// The array of `[field_no, value]`, ascending.
+pub fn numbered(mut fields: Vec<(u64, Value)>) -> Value {
+    fields.sort_by_key(|(no, _)| *no);
+    Value::Array(fields.into_iter().map(|(no, value)| Value::Array(vec![no.to_value(), value])).collect())
+}
+
+/// The fields of an array of `[field_no, value]`, refused unless strictly ascending.
+pub fn by_number(value: Value) -> Result<Vec<(u64, Value)>, Fault> {
+    let mut fields: Vec<(u64, Value)> = Vec::new();
+    for item in array(value)? {
+        let mut pair = array_of(item, 2)?.into_iter();
+        let no = u64::from_value(pair.next().expect("length checked"))?;
+        if fields.last().is_some_and(|(last, _)| no <= *last) {
+            return Err(Fault::here(format!("field {no} out of order or twice")));
+        }
+        fields.push((no, pair.next().expect("length checked")));
+    }
+    Ok(fields)
+}
+
 /// A form with many optional fields: an array of `[field_no, value]`, strictly ascending, unknown fields kept.
 ///
 /// Every field is an `Option`; the last member must be `pub unknown: Vec<(u64, Value)>` and is written by the macro.
@@ -326,23 +404,11 @@ macro_rules! cbor_form {
             fn to_value(&self) -> $crate::cbor::Value {
                 let mut fields: Vec<(u64, $crate::cbor::Value)> = self.unknown.clone();
                 $(if let Some(value) = &self.$field { fields.push(($no, $crate::cbor::Cbor::to_value(value))); })+
-                fields.sort_by_key(|(no, _)| *no);
-                let pair = |(no, value): (u64, $crate::cbor::Value)| {
-                    $crate::cbor::Value::Array(vec![$crate::cbor::Cbor::to_value(&no), value])
-                };
-                $crate::cbor::Value::Array(fields.into_iter().map(pair).collect())
+                $crate::cbor::numbered(fields)
             }
             fn from_value(value: $crate::cbor::Value) -> Result<Self, $crate::cbor::Fault> {
                 let mut form = $name { $($field: None,)+ unknown: Vec::new() };
-                let mut last = None;
-                for item in $crate::cbor::array(value)? {
-                    let mut pair = $crate::cbor::array_of(item, 2)?.into_iter();
-                    let no = <u64 as $crate::cbor::Cbor>::from_value(pair.next().expect("length checked"))?;
-                    let value = pair.next().expect("length checked");
-                    if last.is_some_and(|last| no <= last) {
-                        return Err($crate::cbor::Fault::here(format!("field {no} out of order or twice")));
-                    }
-                    last = Some(no);
+                for (no, value) in $crate::cbor::by_number(value)? {
                     match no {
                         $($no => form.$field = Some($crate::cbor::Cbor::from_value(value)
                             .map_err(|f: $crate::cbor::Fault| f.within(stringify!($field)))?),)+

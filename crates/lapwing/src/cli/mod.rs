@@ -278,7 +278,7 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
         Verb::Officer(v) => v.run(ctx),
         Verb::Heal(v) => v.run(ctx),
         Verb::Leave(v) => v.run(ctx),
-        Verb::Refer(v) => v.run(ctx),
+        Verb::Refer(v) => return v.run(ctx),
         Verb::Case(v) => v.run(ctx),
         Verb::Verify(v) => return v.run(ctx),
         Verb::Evidence(v) => v.run(ctx),

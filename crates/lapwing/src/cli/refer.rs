@@ -1,4 +1,4 @@
-//! `lapwing refer`: asking an agency abroad to act on a case (referral.md).
+//! `lapwing refer`: asking an agency abroad to act on a case (docs/protocol.md §6).
 //!
 //! ```text
 //! refer new --from SAMPLES ──► DRAFT/referral.toml + DRAFT/evidence/…   people fill in and strike out
@@ -13,26 +13,28 @@ use super::member::filters;
 use super::node::{Node, items, typed};
 use super::out::{Out, one_line, or_dash, quote, short, size};
 use super::profile::read_toml;
-use super::transfer::{bar, hash_file};
+use super::transfer::bar;
 use super::vote::seconds;
 use super::wait;
 use clap::{Args, Subcommand};
 use lapwing_api::ops::Op;
-use lapwing_api::problem::{Code, FieldFault, Problem};
+use lapwing_api::problem::{Code, Problem};
 use lapwing_api::types::{
-    Check, Checked, Draft, EvidenceView, HarmView, ReferralDetail, ReferralRow, Said, Stuck, Submit as SubmitBody,
+    Check, Checked, Draft, EvidenceView, ReferralDetail, ReferralRow, Said, Stuck, Submit as SubmitBody,
 };
 use lapwing_node::folder;
-use lapwing_record::charter::Params;
-use lapwing_record::form::check::{Harm, check};
 use lapwing_record::form::{CollectionMethod, EvidenceItem, Form};
 use lapwing_record::statement::{Acknowledge, Decide, Kind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
+mod check;
 mod draft;
+
+use check::{check_draft, check_items, faulty, harm_lines, harm_words};
 
 /// A referral on its way from draft to decision. (What is said in a case afterwards: `lapwing case`.)
 #[derive(Debug, Subcommand)]
@@ -134,73 +136,24 @@ fn place(file: &Path, item: &EvidenceItem) -> Option<PathBuf> {
     plain.then(|| file.parent().unwrap_or(Path::new(".")).join("evidence").join(&item.name))
 }
 
-/// Every fault of the items: missing, changed, twice, or of a name that is no file's.
-fn check_items(out: Out, file: &Path, form: &Form) -> Vec<FieldFault> {
-    let mut faults = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
-    for (i, item) in form.evidence.iter().flatten().enumerate() {
-        let mut fault = |field: &str, what: String| {
-            faults.push(FieldFault { path: format!("evidence.{i}.{field}"), what });
-        };
-        if !seen.insert(&item.name) {
-            fault("name", format!("`{}` is listed twice", item.name));
-        }
-        let Some(path) = place(file, item) else {
-            fault("name", format!("`{}` is no name of a file", item.name));
-            continue;
-        };
-        match hash_file(out, &path) {
-            Err(problem) => fault("name", problem.detail),
-            Ok(found) if found.sha256 != item.sha256.0 || found.blake3 != item.blake3.0 || found.len != item.size => {
-                fault(
-                    "sha256",
-                    format!("{} is not the file that the manifest names: its content differs", path.display()),
-                );
-            }
-            Ok(_) => {}
-        }
-    }
-    faults
-}
-
-fn local_check(form: &Form) -> Checked {
-    let harm = Harm::of(form, &Params::default().harm_weights);
-    let faults: Vec<FieldFault> = check(form).into_iter().map(|f| FieldFault { path: f.path, what: f.what }).collect();
-    let class = Harm::class;
-    let harm =
-        HarmView { low: harm.low, high: harm.high, class: class(harm.low).into(), could_be: class(harm.high).into() };
-    Checked { ok: faults.is_empty(), faults, harm }
-}
-
-/// The harm score in a few words.
-fn harm_words(harm: &HarmView) -> String {
-    match harm.low == harm.high {
-        true => format!("{} ({})", harm.low, harm.class),
-        false => format!(
-            "{} ({}), up to {} ({}) depending on what is unknown",
-            harm.low, harm.class, harm.high, harm.could_be
-        ),
-    }
-}
-
 impl Refer {
     /// Carries it out.
-    pub fn run(self, ctx: &Ctx) -> Done {
+    pub fn run(self, ctx: &Ctx) -> Result<ExitCode, Problem> {
         match self {
-            Refer::New(new) => new.run(ctx),
-            Refer::Check { file } => check_draft(ctx, &file),
-            Refer::Submit(submit) => submit.run(ctx),
-            Refer::List(list) => list.run(ctx),
+            Refer::New(new) => new.run(ctx)?,
+            Refer::Check { file } => return check_draft(ctx, &file),
+            Refer::Submit(submit) => submit.run(ctx)?,
+            Refer::List(list) => list.run(ctx)?,
             Refer::Show { thread } => {
                 let value: Value = ctx.node()?.read(Op::Referral, &[&thread], &Vec::new())?;
                 if ctx.out.json {
                     ctx.out.value(&value);
-                    return Ok(());
+                } else {
+                    show(ctx.out, &typed(&value)?);
                 }
-                show(ctx.out, &typed(&value)?);
-                Ok(())
             }
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -230,36 +183,6 @@ impl New {
         });
         Ok(())
     }
-}
-
-fn check_draft(ctx: &Ctx, file: &Path) -> Done {
-    let draft: ReferralToml = read_toml(file)?;
-    let mut checked = match ctx.node().and_then(|node| node.call::<Checked>(Op::ReferralCheck, &[], &draft.wanted())) {
-        Ok(checked) => checked,
-        Err(problem) if problem.code == Code::Unreachable => {
-            ctx.out.note("note: the node does not answer; checked here, harm by the default weights");
-            local_check(&draft.form)
-        }
-        Err(problem) => return Err(problem),
-    };
-    checked.faults.extend(check_items(ctx.out, file, &draft.form));
-    checked.ok = checked.faults.is_empty();
-    if checked.ok {
-        ctx.out.answer(&checked, || {
-            ctx.out.line(format!("harm to victims: {}", harm_words(&checked.harm)));
-            ctx.out.line(format!("no faults; next: lapwing refer submit {}", file.display()));
-        });
-        return Ok(());
-    }
-    ctx.out.note(format!("harm to victims: {}", harm_words(&checked.harm)));
-    Err(faulty(file, checked.faults))
-}
-
-/// A draft that cannot be submitted.
-fn faulty(file: &Path, faults: Vec<FieldFault>) -> Problem {
-    let what = format!("{} has {} fault(s)", file.display(), faults.len());
-    let hint = format!("Mend each in the file, then: lapwing refer check {}", file.display());
-    Problem::new(Code::Invalid, what).hint(hint).faults(faults)
 }
 
 impl Submit {
@@ -330,9 +253,10 @@ impl Submit {
     }
 
     fn upload(&self, ctx: &Ctx, node: &Node, form: &Form, thread: &str) -> Done {
-        let total = form.evidence.iter().flatten().map(|item| item.size).sum();
-        let bar = bar(ctx.out, "uploading", total);
-        for item in form.evidence.iter().flatten() {
+        // what is held back is announced only: its content stays here
+        let travels = || form.evidence.iter().flatten().filter(|item| !item.is_held_back());
+        let bar = bar(ctx.out, "uploading", travels().map(|item| item.size).sum());
+        for item in travels() {
             let path = place(&self.file, item).ok_or_else(|| wrong(format!("`{}` is no name of a file", item.name)))?;
             bar.set_message(one_line(&item.name));
             let file = std::fs::File::open(&path).map_err(|e| fail::io("open", &path, e))?;
@@ -454,13 +378,16 @@ fn show(out: Out, detail: &ReferralDetail) {
         (side, format!("{} ({}, {})", row.with.short_name, row.with.legal_name, row.with.country)),
         ("stage", row.stage.clone()),
         ("TLP", row.tlp.clone()),
-        ("harm", row.harm.as_ref().map(harm_words).unwrap_or_default()),
         ("submitted", out.time(&row.submitted)),
         ("changed", out.time(&row.changed)),
         ("erased here", row.erased.as_ref().map(|at| out.time(at)).unwrap_or_default()),
         ("legal hold", if row.held { "stands: the case is not erased".into() } else { String::new() }),
         ("WAITS", row.stuck.as_ref().map(|s| stuck_words(out, s)).unwrap_or_default()),
     ]);
+    if let (Some(harm), Some(table)) = (&row.harm, &detail.harm_table) {
+        out.line("");
+        harm_lines(harm, table).iter().for_each(|line| out.line(line));
+    }
     if let Some(form) = &detail.form {
         out.line("\npro forma");
         let mut value = serde_json::to_value(form).unwrap_or_default();
@@ -527,16 +454,7 @@ mod tests {
     use lapwing_record::id::Digest;
 
     fn item(name: &str) -> EvidenceItem {
-        EvidenceItem {
-            name: name.into(),
-            media_type: "text/plain".into(),
-            size: 1,
-            blake3: Digest([0; 32]),
-            sha256: Digest([0; 32]),
-            description: None,
-            method: CollectionMethod::Other,
-            original: true,
-        }
+        EvidenceItem::new(name, "text/plain", 1, Digest([0; 32]), Digest([0; 32]), CollectionMethod::Other)
     }
 
     #[test]

@@ -8,12 +8,11 @@ use super::{Answer, Desk, filter, flag, internal, json, parsed, path};
 use crate::post::{self, PostError};
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::Call;
-use lapwing_api::types::{HarmView, ReferralDetail, ReferralRow, StatementView, Stuck};
+use lapwing_api::types::{HarmTable, HarmView, ReferralDetail, ReferralRow, StatementView, Stuck};
 use lapwing_engine::case::{Case, Delivery, Stage, Told};
 use lapwing_engine::state::State;
 use lapwing_record::cbor::decode;
 use lapwing_record::form::Form;
-use lapwing_record::form::check::Harm;
 use lapwing_record::id::Pid;
 use lapwing_record::seal::MAX_PLAIN;
 use lapwing_record::sign::Sign1;
@@ -79,6 +78,7 @@ impl Desk {
         let decisions = case.decisions().into_iter().map(|(item, d)| (item.to_string(), d.to_string())).collect();
         json(&ReferralDetail {
             row: self.row(state, case, form.as_ref()),
+            harm_table: form.as_ref().map(|form| harm_table(state, form)),
             form,
             timeline: case.timeline().into_iter().map(|told| self.statement(state, told)).collect(),
             decisions,
@@ -163,13 +163,12 @@ fn stage(text: &str) -> Result<Stage, Problem> {
 
 /// Harm as the federation's weights have it.
 pub(super) fn harm(state: &State, form: &Form) -> HarmView {
-    let harm = Harm::of(form, &state.federation.params().harm_weights);
-    HarmView {
-        low: harm.low,
-        high: harm.high,
-        class: Harm::class(harm.low).into(),
-        could_be: Harm::class(harm.high).into(),
-    }
+    HarmView::of(form, &state.federation.params().harm_weights)
+}
+
+/// What it is made of.
+pub(super) fn harm_table(state: &State, form: &Form) -> HarmTable {
+    HarmTable::of(form, &state.federation.params().harm_weights)
 }
 
 fn delivered(delivery: &Delivery) -> &'static str {

@@ -3,7 +3,7 @@
 use super::contacts::fault;
 use super::drafts::vault_problem;
 use super::names;
-use super::referrals::harm;
+use super::referrals::{harm, harm_table};
 use super::time::day;
 use super::{Answer, Desk, SUBMITTING, body, internal, json, path, status_json};
 use crate::office::now_ms;
@@ -17,7 +17,7 @@ use lapwing_engine::step::{Answer as Done, Command, Lock, Saying};
 use lapwing_record::cbor::encode;
 use lapwing_record::charter::DAY_MS;
 use lapwing_record::directory::Contact;
-use lapwing_record::form::check::check;
+use lapwing_record::form::check::{check, may_follow};
 use lapwing_record::form::{EvidenceItem, Form, ReferralKind};
 use lapwing_record::id::{MsgId, Pid, ThreadId};
 use lapwing_record::identity::Class;
@@ -39,7 +39,13 @@ impl Desk {
                 Err(problem) => faults.push(FieldFault { path: "to".into(), what: problem.detail }),
             }
         }
-        json(&Checked { ok: faults.is_empty(), faults, harm: harm(&view.state, &wanted.form) })
+        json(&Checked {
+            ok: faults.is_empty(),
+            faults,
+            harm: harm(&view.state, &wanted.form),
+            harm_table: harm_table(&view.state, &wanted.form),
+            may_follow: may_follow(&wanted.form).into_iter().map(str::to_owned).collect(),
+        })
     }
 
     pub(super) async fn submit(&self, call: Call) -> Answer {
@@ -208,6 +214,11 @@ fn matched(form: &Form, uploaded: &[BlobRef]) -> (Vec<BlobRef>, Vec<FieldFault>)
     for (i, item) in manifest.iter().enumerate() {
         let at = |field: &str, what: &str| FieldFault { path: format!("evidence.{i}.{field}"), what: what.into() };
         match uploaded.iter().find(|b| b.sha256_plain == item.sha256) {
+            // announced only: its content must not travel by mistake either
+            None if item.is_held_back() => {}
+            Some(_) if item.is_held_back() => {
+                faults.push(at("held_back", "is true, but the content was uploaded into the draft"));
+            }
             None => faults.push(at("sha256", "nothing with this SHA-256 was uploaded into the draft")),
             Some(_) if blobs.iter().any(|b| b.sha256_plain == item.sha256) => {
                 faults.push(at("sha256", "stands in the manifest twice"));
@@ -252,16 +263,8 @@ mod tests {
     }
 
     fn item(n: u8) -> EvidenceItem {
-        EvidenceItem {
-            name: format!("renamed {n}"),
-            media_type: "text/plain".into(),
-            size: 5,
-            blake3: Digest([n; 32]),
-            sha256: Digest([n; 32]),
-            description: None,
-            method: CollectionMethod::Spamtrap,
-            original: true,
-        }
+        let (digest, method) = (Digest([n; 32]), CollectionMethod::Spamtrap);
+        EvidenceItem::new(format!("renamed {n}"), "text/plain", 5, digest, digest, method)
     }
 
     fn paths(faults: &[FieldFault]) -> Vec<&str> {
@@ -275,6 +278,11 @@ mod tests {
         assert!(faults.is_empty());
         assert_eq!(blobs.iter().map(|b| b.name.as_str()).collect::<Vec<_>>(), ["renamed 2", "renamed 1"]);
         let bent = EvidenceItem { size: 6, blake3: Digest([9; 32]), ..item(1) };
+        let held = |n| EvidenceItem { held_back: Some(true), ..item(n) };
+        let (blobs, faults) = matched(&form(vec![item(1), held(2)]), &[blob(1)]);
+        assert_eq!((blobs.len(), paths(&faults).len()), (1, 0), "what is held back is announced only");
+        let (_, faults) = matched(&form(vec![item(1), held(2)]), &[blob(1), blob(2)]);
+        assert_eq!(paths(&faults), ["evidence.1.held_back"]);
         let (_, faults) = matched(&form(vec![bent, item(3), item(2), item(2)]), &[blob(1), blob(2), blob(4)]);
         assert_eq!(
             paths(&faults),

@@ -22,7 +22,7 @@ use lapwing_record::bundle::Bundle;
 use lapwing_record::cbor::{Bytes, decode, encode};
 use lapwing_record::charter::CharterFile;
 use lapwing_record::entry::EntryType;
-use lapwing_record::form::{CollectionMethod, EvidenceItem, Form, sample};
+use lapwing_record::form::{CollectionMethod, EvidenceItem, Form, ReferralKind, sample, whole};
 use lapwing_record::id::{Digest, NetworkId, Pid, ThreadId};
 use lapwing_record::idlog::IdLog;
 use lapwing_record::membership::Approval;
@@ -279,16 +279,8 @@ fn sha(content: &[u8]) -> [u8; 32] {
 }
 
 fn item(name: &str, content: &[u8]) -> EvidenceItem {
-    EvidenceItem {
-        name: name.into(),
-        media_type: "message/rfc822".into(),
-        size: content.len() as u64,
-        blake3: Digest(*blake3::hash(content).as_bytes()),
-        sha256: Digest(sha(content)),
-        description: None,
-        method: CollectionMethod::Spamtrap,
-        original: true,
-    }
+    let (size, blake3) = (content.len() as u64, Digest(*blake3::hash(content).as_bytes()));
+    EvidenceItem::new(name, "message/rfc822", size, blake3, Digest(sha(content)), CollectionMethod::Spamtrap)
 }
 
 fn form(evidence: Vec<EvidenceItem>) -> Value {
@@ -381,6 +373,37 @@ async fn a_case_goes_from_draft_to_decision_and_its_export_holds() {
     let kinds: Vec<Kind> = report.statements.iter().map(|l| l.kind).collect();
     assert_eq!(kinds, [Kind::Submit, Kind::BlobGrant, Kind::Decide]);
     assert!(report.statements.iter().all(|l| l.received.is_some()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_form_that_asks_for_nothing_arrives_as_it_was_and_weighs_the_same_on_both_sides() {
+    let (harbor, polder, _) = pair().await;
+    harbor.publish_contact().await;
+    let thread = harbor.json(Op::Drafts, &[], Value::Null).await["thread"].as_str().unwrap().to_owned();
+    let t = [("thread", thread.as_str())];
+    let mut whole = Form { kind: Some(ReferralKind::SpontaneousInformation), assistance: None, ..whole() };
+    whole.retention_until = Some("2030-01-31".into());
+    // the original is announced and held back, its redacted copy travels
+    let redacted = b"redacted";
+    let copy = whole.evidence.as_mut().unwrap();
+    copy[1] = EvidenceItem {
+        size: redacted.len() as u64,
+        blake3: Digest(*blake3::hash(redacted).as_bytes()),
+        sha256: Digest(sha(redacted)),
+        ..copy[1].clone()
+    };
+    harbor.upload(&thread, "mail-redacted.eml", &hex::encode(&sha(redacted)), redacted).await.unwrap();
+    let checked = harbor.json(Op::ReferralCheck, &[], json!({ "to": "polder", "form": whole })).await;
+    assert_eq!((&checked["ok"], &checked["may_follow"]), (&json!(true), &json!([])));
+    harbor.json(Op::Submit, &t, json!({ "to": "polder", "form": whole })).await;
+    until("the form is delivered", || harbor.office.view().state.outbox.size() == 0).await;
+    let (ours, theirs) = (harbor.detail(&thread).await, polder.detail(&thread).await);
+    assert_eq!(theirs.form.as_ref(), Some(&whole));
+    assert_eq!(theirs.evidence.iter().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["mail-redacted.eml"]);
+    assert_eq!((&theirs.row.harm, &theirs.harm_table), (&ours.row.harm, &ours.harm_table));
+    assert_eq!(serde_json::to_value(&theirs.harm_table).unwrap(), checked["harm_table"]);
+    let income = theirs.harm_table.unwrap().income.unwrap();
+    assert_eq!((income.country.as_str(), income.year), ("KE", Some(2019)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,27 +1,59 @@
-//! What a form must say, every fault at once, by field path (referral.md §1 "Minimum viable referral").
+//! What a form must say, every fault at once, by field path (docs/protocol.md §6.2).
 //!
-//! The same check runs where a form is written and where it arrives.
+//! The same check runs where a form is written and where it arrives. What the *minimum* lacks is a fault; what the full
+//! form asks for and the minimum does not is told by [`may_follow`].
 
-use super::{Basis, EvidenceItem, FORM_VERSION, Factor, Form, HarmFactor, IdentifierKind};
+mod harm;
+mod items;
+mod parties;
+
+pub use parties::check_identifier;
+
+use super::when::{is_before, is_date};
+use super::{FORM_VERSION, Form};
 use crate::cbor::{Fault, encode};
 use crate::directory::is_language;
-use crate::identity::{check_text, is_country, is_short_name};
+use crate::identity::{check_text, is_short_name};
 
 /// Every fault of a form; empty = it can be submitted.
 pub fn check(form: &Form) -> Vec<Fault> {
     let mut c = Check { faults: Vec::new() };
     c.header(form);
-    c.authority_and_handling(form);
+    c.authority(form);
+    c.handling(form);
     c.conduct(form);
     c.parties(form);
     c.harm(form);
     c.assistance(form);
+    c.urgency(form);
     c.evidence(form);
+    c.deconfliction(form);
     c.declarations(form);
     if encode(form).len() > super::MAX_FORM {
         c.fault("form", format!("is longer than {} bytes as encoded", super::MAX_FORM));
     }
     c.faults
+}
+
+/// What the full form asks for and the minimum does not: field names that are still empty. They may follow as a
+/// supplement.
+pub fn may_follow(form: &Form) -> Vec<&'static str> {
+    let asked = [
+        ("preliminary_inquiry", form.preliminary_inquiry.is_none()),
+        ("stage", form.stage.is_none()),
+        ("matter", form.matter.is_none()),
+        ("pap", form.pap.is_none()),
+        ("confidentiality_requested", form.confidentiality_requested.is_none()),
+        ("permitted_purpose", form.permitted_purpose.is_none()),
+        ("notify_on_compelled_disclosure", form.notify_on_compelled_disclosure.is_none()),
+        ("subject_may_be_told", form.subject_may_be_told.is_none()),
+        ("personal_data", form.personal_data.is_none()),
+        ("period", form.period.is_none()),
+        ("law_breached", form.law_breached.is_none()),
+        ("urgency", form.urgency.is_none()),
+        ("other_agencies_contacted", form.other_agencies_contacted.is_none()),
+    ];
+    asked.into_iter().filter(|(_, open)| *open).map(|(name, _)| name).collect()
 }
 
 struct Check {
@@ -48,11 +80,30 @@ impl Check {
     }
 
     fn texts(&mut self, path: &str, values: &[String], max_items: usize, max: usize) {
+        self.at_most(path, values, max_items);
+        for (i, text) in values.iter().enumerate() {
+            self.faults.extend(check_text(&format!("{path}.{i}"), text, 1, max).err());
+        }
+    }
+
+    fn at_most<T>(&mut self, path: &str, values: &[T], max_items: usize) {
         if values.len() > max_items {
             self.fault(path, format!("has {} items, at most {max_items}", values.len()));
         }
-        for (i, text) in values.iter().enumerate() {
-            self.faults.extend(check_text(&format!("{path}.{i}"), text, 1, max).err());
+    }
+
+    /// A set has one order.
+    fn ascending<T: PartialOrd>(&mut self, path: &str, values: &[T]) {
+        if values.windows(2).any(|w| w[0] >= w[1]) {
+            self.fault(path, "must name each once, ascending");
+        }
+    }
+
+    /// A list whose order means something, or nothing.
+    fn each_once(&mut self, path: &str, values: &[String]) {
+        let mut seen = std::collections::BTreeSet::new();
+        for (i, _) in values.iter().enumerate().filter(|(_, v)| !seen.insert(*v)) {
+            self.fault(&format!("{path}.{i}"), "stands in the list twice");
         }
     }
 
@@ -62,6 +113,23 @@ impl Check {
             Some(text) if !is_date(text) => self.fault(path, format!("{text:?} is not a date such as 2027-01-31")),
             _ => {}
         }
+    }
+
+    /// `path` must not lie before `floor`, which is called `name`.
+    fn not_before(&mut self, path: &str, value: Option<&String>, floor: Option<&String>, name: &str) {
+        if let (Some(value), Some(floor)) = (value, floor)
+            && is_before(value, floor)
+        {
+            self.fault(path, format!("{value} lies before {name}, {floor}"));
+        }
+    }
+
+    fn languages(&mut self, path: &str, tags: &[String]) {
+        self.at_most(path, tags, 32);
+        for (i, tag) in tags.iter().enumerate().filter(|(_, tag)| !is_language(tag)) {
+            self.fault(&format!("{path}.{i}"), format!("{tag:?} is not a language tag (BCP 47)"));
+        }
+        self.each_once(path, tags);
     }
 
     fn header(&mut self, form: &Form) {
@@ -80,9 +148,12 @@ impl Check {
             _ => {}
         }
         self.date("created_at", form.created_at.as_ref(), true);
+        let related = form.related.as_deref().unwrap_or_default();
+        self.texts("related", related, 50, 100);
+        self.each_once("related", related);
     }
 
-    fn authority_and_handling(&mut self, form: &Form) {
+    fn authority(&mut self, form: &Form) {
         match &form.poc_ref {
             None => self.fault("poc_ref", "is required: the slot of one of your points of contact"),
             Some(slot) if !is_short_name(slot) => self.fault("poc_ref", "must be 2 to 32 characters of a-z, 0-9 and -"),
@@ -97,348 +168,99 @@ impl Check {
                 self.text("legal_authority.url", &a.url, false, 500);
             }
         }
-        self.texts("arrangement", form.arrangement.as_deref().unwrap_or_default(), 16, 60);
+        let arrangement = form.arrangement.as_deref().unwrap_or_default();
+        self.at_most("arrangement", arrangement, 16);
+        self.ascending("arrangement", arrangement);
+        for (i, code) in arrangement.iter().enumerate().filter(|(_, code)| !is_code(code)) {
+            self.fault(&format!("arrangement.{i}"), format!("{code:?} is no code such as lap_best_efforts"));
+        }
+    }
+
+    fn handling(&mut self, form: &Form) {
         self.required("tlp", &form.tlp);
         self.date("retention_until", form.retention_until.as_ref(), true);
+        self.not_before("retention_until", form.retention_until.as_ref(), form.created_at.as_ref(), "created_at");
         let codes = form.handling_codes.as_deref().unwrap_or_default();
         self.texts("handling_codes", codes, 4, 300);
+        self.ascending("handling_codes", codes);
         for (i, code) in codes.iter().enumerate() {
-            if !["H0", "H1", "H2", "H3"].iter().any(|h| code == h || code.starts_with(&format!("{h}:"))) {
-                self.fault(&format!("handling_codes.{i}"), format!("{code:?} is not H0, H1, H2 or H3:text"));
+            let words = code.strip_prefix("H3:").is_some_and(|words| !words.trim().is_empty());
+            if !(words || matches!(code.as_str(), "H0" | "H1" | "H2")) {
+                self.fault(
+                    &format!("handling_codes.{i}"),
+                    format!("{code:?} is not H0, H1, H2 or H3: and a condition"),
+                );
             }
+        }
+        if codes.iter().filter(|code| code.starts_with("H3:")).count() > 1 {
+            self.fault("handling_codes", "must name each code once: H3 stands there twice");
         }
         self.text("permitted_purpose", &form.permitted_purpose, false, 500);
     }
 
     fn conduct(&mut self, form: &Form) {
         self.required("channel", &form.channel);
-        match &form.conduct {
+        match form.conduct.as_deref() {
             None => self.fault("conduct", "is required: at least one code"),
             Some(list) if list.is_empty() || list.len() > 17 => self.fault("conduct", "must have 1 to 17 codes"),
-            Some(list) if list.windows(2).any(|w| w[0] >= w[1]) => {
-                self.fault("conduct", "must name each code once, in the order of the list");
-            }
-            _ => {}
+            Some(list) => self.ascending("conduct", list),
         }
         if let Some(period) = &form.period {
             self.date("period.from", Some(&period.from), true);
             self.date("period.to", period.to.as_ref(), false);
+            self.not_before("period.to", period.to.as_ref(), Some(&period.from), "its beginning");
+            self.not_before("created_at", form.created_at.as_ref(), Some(&period.from), "the beginning of the period");
         }
-        for (i, tag) in form.message_languages.as_deref().unwrap_or_default().iter().enumerate() {
-            if !is_language(tag) {
-                self.fault(&format!("message_languages.{i}"), format!("{tag:?} is not a language tag (BCP 47)"));
-            }
+        if form.volume.is_none() && form.volume_basis.is_some() {
+            self.fault("volume_basis", "is stated without a volume");
         }
+        self.languages("message_languages", form.message_languages.as_deref().unwrap_or_default());
         self.text("narrative", &form.narrative, true, 4000);
         self.text("law_breached", &form.law_breached, false, 500);
+        self.text("similar_target_law", &form.similar_target_law, false, 500);
     }
 
-    fn parties(&mut self, form: &Form) {
-        let parties = form.parties.as_deref().unwrap_or_default();
-        if parties.len() > 200 {
-            self.fault("parties", format!("has {} items, at most 200", parties.len()));
-        }
-        for (i, party) in parties.iter().enumerate() {
-            let at = |field: &str| format!("parties.{i}.{field}");
-            self.texts(&at("names"), &party.names, 20, 300);
-            if party.names.is_empty() && party.identifiers.is_empty() {
-                self.fault(&format!("parties.{i}"), "needs a name or an identifier");
+    fn deconfliction(&mut self, form: &Form) {
+        let names = form.agencies_contacted.as_deref().unwrap_or_default();
+        match form.other_agencies_contacted.as_deref() {
+            Some("listed") if names.is_empty() => {
+                self.fault("agencies_contacted", "is required where other_agencies_contacted is `listed`");
             }
-            if party.identifiers.len() > 500 {
-                self.fault(&at("identifiers"), "has more than 500 items");
+            Some("listed") => {}
+            Some("none" | "withheld") | None if names.is_empty() => {}
+            Some("none" | "withheld") | None => {
+                self.fault("agencies_contacted", "needs `listed` in other_agencies_contacted");
             }
-            for (j, id) in party.identifiers.iter().enumerate() {
-                if let Err(why) = check_identifier(id.kind, &id.value) {
-                    self.fault(&format!("parties.{i}.identifiers.{j}"), why);
-                }
-            }
-            if party.country.as_ref().is_some_and(|c| !is_country(c)) {
-                self.fault(&at("country"), "must be two capital letters (ISO 3166-1)");
-            }
-            if party.information_accuracy.is_some_and(|a| !(1..=4).contains(&a)) {
-                self.fault(&at("information_accuracy"), "must be 1 to 4");
-            }
+            Some(_) => self.fault("other_agencies_contacted", "is one of: none, withheld, listed"),
         }
-    }
-
-    fn harm(&mut self, form: &Form) {
-        let needed = form.kind.is_some_and(|k| k.is_request());
-        let Some(harm) = &form.harm else {
-            if needed {
-                self.fault("harm", "is required for a request: state the factors, `unknown` where you do not know");
-            }
-            return;
-        };
-        if harm.is_empty() && needed {
-            self.fault("harm", "is required for a request: at least one factor");
+        let not = form.do_not_contact.as_deref().unwrap_or_default();
+        for (path, list) in [("agencies_contacted", names), ("do_not_contact", not)] {
+            self.texts(path, list, 50, 300);
+            self.each_once(path, list);
         }
-        if harm.windows(2).any(|w| w[0].factor >= w[1].factor) {
-            self.fault("harm", "must name each factor once, in the order of the list");
-        }
-        for (i, HarmFactor { factor, band, basis }) in harm.iter().enumerate() {
-            match (band, basis) {
-                (Some(_), Basis::Unknown) => {
-                    self.fault(&format!("harm.{i}.band"), "cannot be stated on basis `unknown`")
-                }
-                (None, b) if *b != Basis::Unknown => {
-                    self.fault(&format!("harm.{i}.band"), "is required unless the basis is `unknown`");
-                }
-                (Some(band), _) if *band > factor.top() => {
-                    self.fault(
-                        &format!("harm.{i}.band"),
-                        format!("is {band}; {factor} goes from 0 to {}", factor.top()),
-                    );
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn assistance(&mut self, form: &Form) {
-        let items = form.assistance.as_deref().unwrap_or_default();
-        if items.is_empty() {
-            self.fault("assistance", "is required: at least one item");
-        }
-        if items.len() as u64 > crate::statement::MAX_ITEMS {
-            self.fault("assistance", format!("has {} items, at most {}", items.len(), crate::statement::MAX_ITEMS));
-        }
-        for (i, item) in items.iter().enumerate() {
-            self.faults.extend(check_text(&format!("assistance.{i}.description"), &item.description, 1, 2000).err());
-            self.texts(&format!("assistance.{i}.questions"), &item.questions, 50, 500);
-            self.date(&format!("assistance.{i}.needed_by"), item.needed_by.as_ref(), false);
-        }
-        if let Some(urgency) = &form.urgency {
-            self.text("urgency.reasons", &urgency.reasons, false, 1000);
-            if urgency.level == super::UrgencyLevel::TimeCritical && urgency.reasons.is_none() {
-                self.fault("urgency.reasons", "is required where the level is time_critical");
-            }
-        }
-    }
-
-    fn evidence(&mut self, form: &Form) {
-        let items = form.evidence.as_deref().unwrap_or_default();
-        if items.len() > crate::statement::MAX_BLOBS {
-            self.fault("evidence", format!("has {} items, at most {}", items.len(), crate::statement::MAX_BLOBS));
-        }
-        for (i, EvidenceItem { name, media_type, description, .. }) in items.iter().enumerate() {
-            self.faults.extend(check_text(&format!("evidence.{i}.name"), name, 1, 255).err());
-            self.faults.extend(check_text(&format!("evidence.{i}.media_type"), media_type, 1, 127).err());
-            self.text(&format!("evidence.{i}.description"), description, false, 1000);
-        }
+        let elsewhere = form.proceedings_elsewhere.as_deref().unwrap_or_default();
+        self.texts("proceedings_elsewhere", elsewhere, 20, 500);
     }
 
     fn declarations(&mut self, form: &Form) {
-        match &form.declarations {
-            None => self.fault("declarations", "are required"),
-            Some(d) => {
-                for (path, said) in [
-                    ("declarations.accuracy", d.accuracy),
-                    ("declarations.authority", d.authority),
-                    ("declarations.confidentiality", d.confidentiality),
-                ] {
-                    if !said {
-                        self.fault(path, "must be declared (true)");
-                    }
-                }
+        let Some(d) = &form.declarations else { return self.fault("declarations", "are required") };
+        for (path, said) in [
+            ("declarations.accuracy", d.accuracy),
+            ("declarations.authority", d.authority),
+            ("declarations.confidentiality", d.confidentiality),
+        ] {
+            if !said {
+                self.fault(path, "must be declared (true)");
             }
         }
+        self.text("declarations.second_approver", &d.second_approver, false, 200);
     }
 }
 
-/// Whether `text` is a date of RFC 3339 that exists, or such a date with a time and an offset.
-pub fn is_date(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let number = |range: std::ops::Range<usize>| {
-        let digits = bytes.get(range)?;
-        digits.iter().all(u8::is_ascii_digit).then(|| digits.iter().fold(0u32, |n, d| n * 10 + u32::from(d - b'0')))
-    };
-    let (Some(year), Some(month), Some(day)) = (number(0..4), number(5..7), number(8..10)) else { return false };
-    let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    let days = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        _ => 31,
-    };
-    let dashes = bytes[4] == b'-' && bytes[7] == b'-';
-    dashes && (1..=12).contains(&month) && (1..=days).contains(&day) && (bytes.len() == 10 || is_time(&bytes[10..]))
-}
-
-/// `Thh:mm:ss`, a fraction or none, and `Z` or `±hh:mm`.
-fn is_time(bytes: &[u8]) -> bool {
-    let two = |at: usize, max: u8| {
-        let digits = bytes.get(at..at + 2).filter(|d| d.iter().all(u8::is_ascii_digit));
-        digits.is_some_and(|d| (d[0] - b'0') * 10 + (d[1] - b'0') <= max)
-    };
-    let mark = |at: usize, b: u8| bytes.get(at) == Some(&b);
-    if !(mark(0, b'T') && two(1, 23) && mark(3, b':') && two(4, 59) && mark(6, b':') && two(7, 60)) {
-        return false;
-    }
-    let mut at = 9;
-    if mark(at, b'.') {
-        let digits = bytes[at + 1..].iter().take_while(|b| b.is_ascii_digit()).count();
-        if digits == 0 {
-            return false;
-        }
-        at += 1 + digits;
-    }
-    let offset = (mark(at, b'+') || mark(at, b'-')) && two(at + 1, 23) && mark(at + 3, b':') && two(at + 4, 59);
-    (mark(at, b'Z') && bytes.len() == at + 1) || (offset && bytes.len() == at + 6)
-}
-
-/// Whether an identifier has the form of its kind.
-pub fn check_identifier(kind: IdentifierKind, value: &str) -> Result<(), String> {
-    if value.is_empty() || value.len() > 2048 || value.chars().any(crate::identity::is_hidden) {
-        return Err("must have 1 to 2,048 visible characters".into());
-    }
-    let ok = match kind {
-        IdentifierKind::Ip => value.parse::<std::net::IpAddr>().is_ok(),
-        IdentifierKind::Domain | IdentifierKind::DkimDomain => is_domain(value),
-        IdentifierKind::Email => {
-            value.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
-        }
-        IdentifierKind::Url => value.split_once(':').is_some_and(|(scheme, rest)| {
-            !rest.is_empty()
-                && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
-                && !scheme.is_empty()
-        }),
-        IdentifierKind::Asn => {
-            let digits = value.strip_prefix("AS").unwrap_or(value);
-            digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u32>().is_ok()
-        }
-        IdentifierKind::Phone => {
-            value.starts_with('+') && (8..=16).contains(&value.len()) && value[1..].bytes().all(|b| b.is_ascii_digit())
-        }
-        IdentifierKind::Sha256 => value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit()),
-        _ => true,
-    };
-    if ok { Ok(()) } else { Err(format!("{:?} is not a {kind}", value.chars().take(80).collect::<String>())) }
-}
-
-fn is_domain(value: &str) -> bool {
-    value.len() <= 253
-        && value.contains('.')
-        && value.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
-        })
-}
-
-/// The harm score, 0 to 100, and its class (referral.md §3): integer arithmetic, anyone can recompute it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Harm {
-    /// With every unknown factor at its lowest. Ranking uses this one.
-    pub low: u64,
-    /// With every unknown factor at its highest.
-    pub high: u64,
-}
-
-impl Harm {
-    /// The score of a form under the charter's weights.
-    pub fn of(form: &Form, weights: &[u64]) -> Harm {
-        let mut harm = Harm { low: 0, high: 0 };
-        for (factor, weight) in Factor::ALL.iter().zip(weights) {
-            let stated = form.harm.iter().flatten().find(|h| h.factor == *factor);
-            let (low, high) = match stated {
-                None | Some(HarmFactor { band: None, .. }) => (0, factor.top()),
-                Some(HarmFactor { band: Some(band), basis, .. }) => {
-                    let band = band.saturating_sub(u64::from(*basis == Basis::SampledExtrapolated)).min(factor.top());
-                    (band, band)
-                }
-            };
-            harm.low += weight * low / factor.top();
-            harm.high += weight * high / factor.top();
-        }
-        harm
-    }
-
-    /// The class of a score.
-    pub const fn class(score: u64) -> &'static str {
-        match score {
-            70.. => "critical",
-            45..=69 => "serious",
-            25..=44 => "substantial",
-            _ => "limited",
-        }
-    }
+/// Whether a text has the form of a code of an arrangement: 2 to 60 of `A-Z a-z 0-9 _ . -`.
+fn is_code(code: &str) -> bool {
+    (2..=60).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::form::sample;
-
-    #[test]
-    fn a_minimum_referral_has_no_fault_and_survives_its_bytes() {
-        let form = sample();
-        assert_eq!(check(&form), vec![]);
-        assert_eq!(Form::decode(&encode(&form)).unwrap(), form);
-    }
-
-    #[test]
-    fn an_empty_form_lists_everything_at_once_by_path() {
-        let paths: Vec<String> = check(&Form::default()).into_iter().map(|f| f.path).collect();
-        for path in [
-            "kind",
-            "subject_line",
-            "poc_ref",
-            "legal_authority",
-            "tlp",
-            "retention_until",
-            "channel",
-            "conduct",
-            "narrative",
-            "assistance",
-            "declarations",
-        ] {
-            assert!(paths.iter().any(|p| p == path), "{path} missing in {paths:?}");
-        }
-    }
-
-    #[test]
-    fn wrong_values_are_named_where_they_stand() {
-        let mut form = sample();
-        form.subject_line = Some("x".repeat(161));
-        form.retention_until = Some("2027-02-30".into());
-        form.harm.as_mut().unwrap()[0].band = Some(9);
-        form.parties.as_mut().unwrap()[0].identifiers[0].value = "not an ip".into();
-        let paths: Vec<String> = check(&form).into_iter().map(|f| f.path).collect();
-        assert_eq!(paths, ["subject_line", "retention_until", "parties.0.identifiers.0", "harm.0.band"]);
-    }
-
-    #[test]
-    fn unknown_fields_of_a_later_version_survive() {
-        use crate::cbor::Value;
-        let mut form = sample();
-        form.unknown = vec![(999, Value::Text("later".into()))];
-        let bytes = encode(&form);
-        assert_eq!(encode(&Form::decode(&bytes).unwrap()), bytes);
-    }
-
-    #[test]
-    fn harm_is_an_interval_where_something_is_unknown() {
-        let form = sample();
-        let harm = Harm::of(&form, &[25, 25, 15, 15, 10, 10]);
-        assert!(harm.low < harm.high);
-        let mut known = form.clone();
-        known.harm = Some(
-            Factor::ALL
-                .iter()
-                .map(|f| HarmFactor { factor: *f, band: Some(f.top()), basis: Basis::PaymentRecords })
-                .collect(),
-        );
-        assert_eq!(Harm::of(&known, &[25, 25, 15, 15, 10, 10]), Harm { low: 100, high: 100 });
-        assert_eq!(["critical", "serious", "substantial", "limited"], [70, 45, 25, 24].map(Harm::class));
-    }
-
-    #[test]
-    fn dates_must_exist() {
-        for good in ["2024-02-29", "2026-12-31T10:00:00Z", "2026-12-31T10:00:00+02:00"] {
-            assert!(is_date(good), "{good}");
-        }
-        for bad in ["2023-02-29", "2026-13-01", "2026-1-1", "tomorrow", "2026-12-31 10:00", "2026-12-31T10"] {
-            assert!(!is_date(bad), "{bad}");
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! The code lists of the pro forma (referral.md §1). Numbers and tokens are stable; words are translated at the edge.
+//! The code lists of the pro forma (docs/protocol.md §6.2). Numbers and tokens are stable; words are translated at the edge.
 
 use crate::codes;
 
@@ -25,7 +25,8 @@ codes! {
 }
 
 impl ReferralKind {
-    /// Whether something is asked for, so that harm must be stated.
+    /// Whether something is asked for, so that harm and at least one item of assistance must be stated. What is given
+    /// unasked needs neither: spontaneous_information, complaint_batch, coordination_alert.
     pub const fn is_request(self) -> bool {
         matches!(
             self,
@@ -233,7 +234,7 @@ codes! {
 }
 
 codes! {
-    /// A factor of harm (referral.md §3), in the order of the charter's weights.
+    /// A factor of harm (docs/protocol.md §6.2), in the order of the charter's weights.
     pub enum Factor {
         /// Persons harmed.
         0 "victims" => Victims,
@@ -354,5 +355,159 @@ codes! {
         5 "honeypot" => Honeypot,
         /// Another way.
         6 "other" => Other,
+    }
+}
+
+codes! {
+    /// Whether the target may use it before a court.
+    pub enum JudicialUse {
+        /// Yes.
+        0 "yes" => Yes,
+        /// Only after asking.
+        1 "ask" => Ask,
+        /// No.
+        2 "no" => No,
+    }
+}
+
+codes! {
+    /// What a party has in a country.
+    pub enum LocationRole {
+        /// Where messages come from.
+        0 "origin" => Origin,
+        /// What they pass.
+        1 "transit" => Transit,
+        /// Where they arrive.
+        2 "destination" => Destination,
+        /// Where content lies.
+        3 "hosting" => Hosting,
+        /// Where money goes.
+        4 "payment" => Payment,
+    }
+}
+
+codes! {
+    /// How sure the requester is of a party.
+    pub enum Confidence {
+        /// A lead.
+        0 "low" => Low,
+        /// More likely than not.
+        1 "medium" => Medium,
+        /// Sure.
+        2 "high" => High,
+    }
+}
+
+codes! {
+    /// What an answer is for.
+    pub enum Formality {
+        /// To be known, not shown.
+        0 "intelligence_only" => IntelligenceOnly,
+        /// To stand in court.
+        1 "admissible" => Admissible,
+    }
+}
+
+codes! {
+    /// Who collected an item of evidence.
+    pub enum Collector {
+        /// The requester's own people.
+        0 "requester" => Requester,
+        /// Another agency.
+        1 "other_agency" => OtherAgency,
+        /// Whoever complained.
+        2 "complainant" => Complainant,
+        /// A provider.
+        3 "provider" => Provider,
+        /// A private-sector participant.
+        4 "private_participant" => PrivateParticipant,
+        /// Somebody else.
+        5 "other" => Other,
+    }
+}
+
+codes! {
+    /// What was done with an item of evidence.
+    pub enum CustodyAct {
+        /// Collected.
+        0 "collected" => Collected,
+        /// Received.
+        1 "received" => Received,
+        /// Put away.
+        2 "stored" => Stored,
+        /// Copied.
+        3 "copied" => Copied,
+        /// Made a redacted copy of.
+        4 "redacted" => Redacted,
+        /// Handed on.
+        5 "transferred" => Transferred,
+    }
+}
+
+codes! {
+    /// What was done to victims other than taking money. Each kind counts one band.
+    pub enum Injury {
+        /// Data was taken.
+        0 "data_taken" => DataTaken,
+        /// An identity was taken.
+        1 "identity_taken" => IdentityTaken,
+        /// A device was taken over.
+        2 "device_taken_over" => DeviceTakenOver,
+        /// Health or safety.
+        3 "health_or_safety" => HealthOrSafety,
+        /// Distress or extortion.
+        4 "distress_or_extortion" => DistressOrExtortion,
+    }
+}
+
+codes! {
+    /// How grave the conduct is; the number is the band.
+    pub enum Gravity {
+        /// A nuisance.
+        0 "nuisance" => Nuisance,
+        /// A deceptive header.
+        1 "deceptive_header" => DeceptiveHeader,
+        /// A deceptive offer.
+        2 "deceptive_offer" => DeceptiveOffer,
+        /// Fraud.
+        3 "fraud" => Fraud,
+        /// Phishing or identity theft.
+        4 "phishing_or_identity_theft" => PhishingOrIdentityTheft,
+        /// Malware, a botnet, extortion or danger to health.
+        5 "malware_botnet_extortion_or_health" => MalwareBotnetExtortionOrHealth,
+    }
+}
+
+codes! {
+    /// Who is among the victims. Each group counts one band, up to three.
+    pub enum Vulnerable {
+        /// Minors.
+        0 "minors" => Minors,
+        /// Elderly people.
+        1 "elderly" => Elderly,
+        /// Patients.
+        2 "patients" => Patients,
+        /// People of low income.
+        3 "low_income" => LowIncome,
+        /// Victims of an earlier case.
+        4 "repeat_victims" => RepeatVictims,
+        /// Victims of a disaster.
+        5 "disaster" => Disaster,
+    }
+}
+
+codes! {
+    /// Whether the conduct goes on; the number is the band.
+    pub enum Continuing {
+        /// It has ended.
+        0 "ended" => Ended,
+        /// It can begin again.
+        1 "repeatable" => Repeatable,
+        /// It goes on at a low rate.
+        2 "low_rate" => LowRate,
+        /// It goes on.
+        3 "ongoing" => Ongoing,
+        /// It grows.
+        4 "accelerating" => Accelerating,
     }
 }

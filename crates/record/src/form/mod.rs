@@ -1,188 +1,33 @@
-//! The pro forma: what one agency asks of another (referral.md §1). Reconstructed from neighbouring instruments; never
+//! The pro forma: what one agency asks of another (docs/protocol.md §6.2). Reconstructed from neighbouring instruments; never
 //! call it the official form.
 //!
 //! A form is an array of `[field_no, value]`, strictly ascending, unknown fields kept, so that a later version's form
-//! survives an older node bit-exact. The JSON and TOML names are the struct's.
+//! survives an older node bit-exact. The JSON and TOML names are the struct's. Whom a referral goes to stands in the
+//! statement around it: one target each, several of one campaign share a `campaign_ref`.
 
 pub mod check;
 mod codes;
+pub mod harm;
+pub mod income;
+mod parts;
+pub mod when;
 
 pub use codes::*;
+pub use parts::*;
 
 use crate::cbor::{self, DecodeError};
+use crate::cbor_form;
 use crate::directory::Channel;
-use crate::id::Digest;
+use crate::id::ThreadId;
 use crate::statement::Tlp;
-use crate::{cbor_array, cbor_form};
 use serde::{Deserialize, Serialize};
 
 /// The version of the form that this code writes.
 pub const FORM_VERSION: u64 = 1;
+/// The arrangement that every participant has: the Plan itself.
+pub const LAP_BEST_EFFORTS: &str = "lap_best_efforts";
 /// Bytes of a form at most.
 pub const MAX_FORM: usize = 128 * 1024;
-
-cbor_array! {
-    /// The law that the requester acts under.
-    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-    #[serde(deny_unknown_fields)]
-    pub struct LegalAuthority {
-        /// The law.
-        pub law: String,
-        /// The article.
-        #[serde(default)]
-        pub article: Option<String>,
-        /// Where it can be read.
-        #[serde(default)]
-        pub url: Option<String>,
-    }
-}
-
-cbor_array! {
-    /// When the conduct took place.
-    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-    #[serde(deny_unknown_fields)]
-    pub struct Period {
-        /// RFC 3339 date or time.
-        pub from: String,
-        /// RFC 3339 date or time; null while it goes on.
-        #[serde(default)]
-        pub to: Option<String>,
-    }
-}
-
-cbor_array! {
-    /// A typed identifier.
-    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-    #[serde(deny_unknown_fields)]
-    pub struct Identifier {
-        /// What it is.
-        pub kind: IdentifierKind,
-        /// Its value, normalised.
-        pub value: String,
-    }
-}
-
-cbor_array! {
-    /// A person or a piece of infrastructure.
-    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-    #[serde(deny_unknown_fields)]
-    pub struct Party {
-        /// Its part in the conduct.
-        pub role: PartyRole,
-        /// Names.
-        #[serde(default)]
-        pub names: Vec<String>,
-        /// Identifiers.
-        #[serde(default)]
-        pub identifiers: Vec<Identifier>,
-        /// Country, ISO 3166-1 alpha-2, and what is there.
-        #[serde(default)]
-        pub country: Option<String>,
-        /// How reliable the source is.
-        #[serde(default)]
-        pub source_reliability: Option<Reliability>,
-        /// How accurate the information is, 1 (certain) to 4 (cannot be judged).
-        #[serde(default)]
-        pub information_accuracy: Option<u64>,
-    }
-}
-
-cbor_array! {
-    /// One factor of the harm statement (referral.md §3).
-    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-    #[serde(deny_unknown_fields)]
-    pub struct HarmFactor {
-        /// The factor.
-        pub factor: Factor,
-        /// The band, 0 up to the factor's top; null where unknown.
-        #[serde(default)]
-        pub band: Option<u64>,
-        /// What the band rests on.
-        pub basis: Basis,
-    }
-}
-
-cbor_array! {
-    /// One thing asked for; each is decided on its own.
-    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-    #[serde(deny_unknown_fields)]
-    pub struct Assistance {
-        /// What.
-        pub kind: AssistanceKind,
-        /// In words.
-        pub description: String,
-        /// Questions to be answered.
-        #[serde(default)]
-        pub questions: Vec<String>,
-        /// RFC 3339 date.
-        #[serde(default)]
-        pub needed_by: Option<String>,
-    }
-}
-
-cbor_array! {
-    /// Urgency; it never raises harm.
-    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-    #[serde(deny_unknown_fields)]
-    pub struct Urgency {
-        /// How urgent.
-        pub level: UrgencyLevel,
-        /// What runs out.
-        #[serde(default)]
-        pub perishability: Option<Perishability>,
-        /// Reasons.
-        #[serde(default)]
-        pub reasons: Option<String>,
-    }
-}
-
-cbor_array! {
-    /// An item of the evidence manifest. The content travels apart.
-    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-    #[serde(deny_unknown_fields)]
-    pub struct EvidenceItem {
-        /// Its name; text from outside, never a path.
-        pub name: String,
-        /// Media type.
-        pub media_type: String,
-        /// Bytes.
-        pub size: u64,
-        /// BLAKE3 of the content.
-        pub blake3: Digest,
-        /// SHA-256 of the content.
-        pub sha256: Digest,
-        /// What it is.
-        #[serde(default)]
-        pub description: Option<String>,
-        /// How it was come by.
-        pub method: CollectionMethod,
-        /// Whether it is the original.
-        pub original: bool,
-    }
-}
-
-cbor_array! {
-    /// What the requester declares.
-    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-    #[serde(deny_unknown_fields)]
-    pub struct Declarations {
-        /// What is stated is accurate to the best of its knowledge.
-        pub accuracy: bool,
-        /// It has the authority to ask.
-        pub authority: bool,
-        /// It keeps what comes back confidential.
-        pub confidentiality: bool,
-    }
-}
 
 cbor_form! {
     /// The pro forma, version 1. Every field may be absent; what must be there is [`check::check`]'s to say.
@@ -205,6 +50,12 @@ cbor_form! {
         6 => pub language: String,
         /// RFC 3339.
         7 => pub created_at: String,
+        /// References of related cases, each once; either side's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        9 => pub related: Vec<String>,
+        /// The referral that this one replaces.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        10 => pub supersedes: ThreadId,
         // B requesting authority
         /// Slot of a live point-of-contact record of the requester.
         20 => pub poc_ref: String,
@@ -212,18 +63,22 @@ cbor_form! {
         21 => pub case_officer: String,
         /// The law that the requester acts under.
         22 => pub legal_authority: LegalAuthority,
-        /// Codes of arrangements.
+        /// Codes of arrangements, ascending: memoranda, or [`LAP_BEST_EFFORTS`].
         23 => pub arrangement: Vec<String>,
         /// How far the requester's case is.
         24 => pub stage: CaseStage,
         /// What kind of proceedings.
         25 => pub matter: Matter,
+        /// Whether it is a preliminary inquiry only: may we, and would you?
+        #[serde(skip_serializing_if = "Option::is_none")]
+        26 => pub preliminary_inquiry: bool,
         // C handling
         /// TLP 2.0.
         40 => pub tlp: Tlp,
         /// Permissible Actions Protocol.
         41 => pub pap: Pap,
-        /// H0 to H3.
+        /// `H0` crime prevention only, `H1` no judicial use without permission, `H2` no dissemination without permission,
+        /// `H3:` and a condition in words; ascending.
         42 => pub handling_codes: Vec<String>,
         /// Whether confidentiality is requested.
         43 => pub confidentiality_requested: bool,
@@ -237,6 +92,12 @@ cbor_form! {
         47 => pub personal_data: bool,
         /// Whether the subject may be told.
         48 => pub subject_may_be_told: bool,
+        /// Whether it may be used before a court.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        49 => pub judicial_use: JudicialUse,
+        /// Whether the requester is to be told when a court or an information law forces disclosure.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        50 => pub notify_on_compelled_disclosure: bool,
         // D conduct
         /// The channel.
         60 => pub channel: Channel,
@@ -256,6 +117,12 @@ cbor_form! {
         67 => pub narrative: String,
         /// The law breached.
         68 => pub law_breached: String,
+        /// What the volume rests on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        69 => pub volume_basis: Basis,
+        /// The target's law that is substantially similar.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        70 => pub similar_target_law: String,
         // E persons and infrastructure
         /// Repeatable.
         80 => pub parties: Vec<Party>,
@@ -272,10 +139,16 @@ cbor_form! {
         /// The manifest.
         160 => pub evidence: Vec<EvidenceItem>,
         // J deconfliction
-        /// Other agencies contacted; may be none or withheld.
+        /// Other agencies contacted: `none`, `withheld` or `listed`.
         180 => pub other_agencies_contacted: String,
         /// Whom not to contact.
         181 => pub do_not_contact: Vec<String>,
+        /// Their names, where field 180 is `listed`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        182 => pub agencies_contacted: Vec<String>,
+        /// Proceedings elsewhere: court or authority, reference, state.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        183 => pub proceedings_elsewhere: Vec<String>,
         // K declarations
         /// Declarations.
         200 => pub declarations: Declarations,
@@ -292,7 +165,12 @@ impl Form {
 /// A filled-in form of invented parties, for tests and examples.
 #[cfg(any(test, feature = "testkit"))]
 pub fn sample() -> Form {
-    let known = |factor, band| HarmFactor { factor, band: Some(band), basis: Basis::CountedComplaints };
+    let known = |factor, band| HarmFactor::of_band(factor, band, Basis::CountedComplaints);
+    let mut sender = Party::new(PartyRole::SuspectedSender);
+    sender.identifiers = vec![Identifier::new(IdentifierKind::Ip, "192.0.2.7")];
+    sender.country = Some("NL".into());
+    sender.source_reliability = Some(Reliability::B);
+    sender.information_accuracy = Some(2);
     Form {
         pro_forma_version: Some(FORM_VERSION),
         kind: Some(ReferralKind::RequestEnforcement),
@@ -307,22 +185,159 @@ pub fn sample() -> Form {
         channel: Some(Channel::Email),
         conduct: Some(vec![Conduct::DeceptiveOffer, Conduct::AdvanceFee]),
         narrative: Some("Forty complaints within a week; the replies lead to one collector.".into()),
-        parties: Some(vec![Party {
-            role: PartyRole::SuspectedSender,
-            names: vec![],
-            identifiers: vec![Identifier { kind: IdentifierKind::Ip, value: "192.0.2.7".into() }],
-            country: Some("NL".into()),
-            source_reliability: Some(Reliability::B),
-            information_accuracy: Some(2),
-        }]),
+        parties: Some(vec![sender]),
         harm: Some(vec![known(Factor::Victims, 2), known(Factor::Gravity, 3)]),
         assistance: Some(vec![Assistance {
-            kind: AssistanceKind::Identify,
-            description: "Who rents 192.0.2.7?".into(),
-            questions: vec![],
             needed_by: Some("2026-12-31".into()),
+            ..Assistance::new(AssistanceKind::Identify, "Who rents 192.0.2.7?")
         }]),
-        declarations: Some(Declarations { accuracy: true, authority: true, confidentiality: true }),
+        declarations: Some(Declarations {
+            accuracy: true,
+            authority: true,
+            confidentiality: true,
+            ..Declarations::default()
+        }),
         ..Form::default()
+    }
+}
+
+/// A form of invented parties with every field filled in, for tests and examples.
+#[cfg(any(test, feature = "testkit"))]
+pub fn whole() -> Form {
+    use crate::id::Digest;
+    let day = |text: &str| Some(text.to_owned());
+    let texts = |list: &[&str]| Some(list.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>());
+    let mut sender = Party::new(PartyRole::SuspectedSender);
+    sender.names = vec!["Parcel Prize Office".into()];
+    sender.identifiers = vec![
+        Identifier {
+            port: Some(25),
+            time: day("2026-10-20T08:15:30Z"),
+            ..Identifier::new(IdentifierKind::Ip, "192.0.2.7")
+        },
+        Identifier::new(IdentifierKind::Domain, "prize.example"),
+    ];
+    sender.country = Some("NL".into());
+    sender.source_reliability = Some(Reliability::B);
+    sender.information_accuracy = Some(2);
+    let located = |role, country: &str| Location { role, country: country.into() };
+    sender.locations = Some(vec![located(LocationRole::Origin, "NL"), located(LocationRole::Payment, "BR")]);
+    sender.confidence = Some(Confidence::Medium);
+    sender.tlp = Some(Tlp::Red);
+    let harm = |factor, facts| HarmFactor::of_facts(factor, facts, Basis::CountedComplaints);
+    let none = HarmFacts::default;
+    let total =
+        Loss { amount: 12_600_000, currency: "EUR".into(), usd_cents: Some(13_600_000), rate_date: day("2026-10-30") };
+    let median = Loss { amount: 90_000, currency: "USD".into(), usd_cents: None, rate_date: None };
+    let financial = HarmFacts {
+        total_loss: Some(total),
+        median_loss: Some(median),
+        victims_country: Some("KE".into()),
+        income_table: Some(income::TABLE),
+        ..none()
+    };
+    let step = |at: &str, what, by: &str, note: Option<&str>| CustodyStep {
+        at: at.into(),
+        what,
+        by: by.into(),
+        note: note.map(str::to_owned),
+    };
+    let item = |n: u8, name: &str| {
+        let (blake3, sha256) = (Digest([n; 32]), Digest([n + 100; 32]));
+        EvidenceItem::new(name, "message/rfc822", 12_345, blake3, sha256, CollectionMethod::UserComplaint)
+    };
+    let first = EvidenceItem {
+        description: Some("The first mail".into()),
+        id: Some("E1".into()),
+        collected_at: day("2026-10-21"),
+        collected_by: Some(Collector::Complainant),
+        personal_data: Some(true),
+        custody: Some(vec![
+            step("2026-10-21", CustodyAct::Received, "Intake desk", None),
+            step("2026-10-22T09:00:00Z", CustodyAct::Redacted, "Intake desk", Some("The victim's address")),
+        ]),
+        held_back: Some(true),
+        ..item(1, "mail.eml")
+    };
+    let redacted = EvidenceItem {
+        original: false,
+        id: Some("E2".into()),
+        collected_at: day("2026-10-22"),
+        collected_by: Some(Collector::Requester),
+        personal_data: Some(false),
+        redaction_of: Some(first.sha256),
+        ..item(2, "mail-redacted.eml")
+    };
+    Form {
+        campaign_ref: Some("C-1".into()),
+        related: texts(&["HB-2025-117"]),
+        supersedes: Some(ThreadId([7; 32])),
+        case_officer: Some("A. Officer".into()),
+        arrangement: texts(&[LAP_BEST_EFFORTS, "mou-2005-3"]),
+        stage: Some(CaseStage::OpenInvestigation),
+        matter: Some(Matter::Administrative),
+        preliminary_inquiry: Some(false),
+        pap: Some(Pap::Amber),
+        handling_codes: texts(&["H1", "H3:not to be shown to hosting.example"]),
+        confidentiality_requested: Some(true),
+        permitted_purpose: Some("Enforcement of the law on unsolicited messages".into()),
+        onward: Some(Onward::Ask),
+        personal_data: Some(true),
+        subject_may_be_told: Some(false),
+        judicial_use: Some(JudicialUse::Ask),
+        notify_on_compelled_disclosure: Some(true),
+        commercial: Some(YesNo::Yes),
+        consent_regime_breached: Some(ConsentRegime::OptIn),
+        period: Some(Period { from: "2026-09-01".into(), to: day("2026-10-20") }),
+        volume: Some(250_000),
+        volume_basis: Some(Basis::ProviderData),
+        message_languages: texts(&["sw", "en"]),
+        law_breached: Some("Spam Act, section 16".into()),
+        similar_target_law: Some("Telecommunications Act, article 11.7".into()),
+        parties: Some(vec![sender]),
+        harm: Some(vec![
+            HarmFactor {
+                evidence: Some(vec![0, 1]),
+                ..harm(Factor::Victims, HarmFacts { persons: Some(140), ..none() })
+            },
+            harm(Factor::Financial, financial),
+            harm(
+                Factor::NonFinancial,
+                HarmFacts { injuries: Some(vec![Injury::DataTaken, Injury::DistressOrExtortion]), ..none() },
+            ),
+            harm(Factor::Gravity, HarmFacts { gravest: Some(Gravity::Fraud), ..none() }),
+            harm(
+                Factor::Vulnerability,
+                HarmFacts { groups: Some(vec![Vulnerable::Elderly, Vulnerable::LowIncome]), ..none() },
+            ),
+            harm(Factor::Exposure, HarmFacts { state: Some(Continuing::Ongoing), ..none() }),
+        ]),
+        assistance: Some(vec![Assistance {
+            questions: vec!["Since when?".into()],
+            needed_by: day("2026-12-31"),
+            formality: Some(Formality::Admissible),
+            format: Some("Certified copy".into()),
+            ..Assistance::new(AssistanceKind::Identify, "Who rents 192.0.2.7?")
+        }]),
+        urgency: Some(Urgency {
+            level: UrgencyLevel::TimeCritical,
+            perishability: Some(Perishability::LogExpiry),
+            reasons: Some("The provider keeps its logs for three months.".into()),
+            date: day("2027-01-20"),
+            unknown: Vec::new(),
+        }),
+        evidence: Some(vec![first, redacted]),
+        other_agencies_contacted: Some("listed".into()),
+        agencies_contacted: texts(&["Consumer Office"]),
+        do_not_contact: texts(&["hosting.example"]),
+        proceedings_elsewhere: texts(&["District Court, 26/117, pending"]),
+        declarations: Some(Declarations {
+            accuracy: true,
+            authority: true,
+            confidentiality: true,
+            second_approver: Some("B. Officer".into()),
+            unknown: Vec::new(),
+        }),
+        ..sample()
     }
 }

@@ -8,7 +8,7 @@ use lapwing_record::blob;
 use lapwing_record::cbor::{Bytes, Value, encode};
 use lapwing_record::directory::{Contact, Hours, KemKey, NodeBinding, Profile, Way};
 use lapwing_record::entry::{EntryType, body_hash};
-use lapwing_record::form::{Basis, Factor, Form, HarmFactor, sample};
+use lapwing_record::form::{Basis, Factor, Form, HarmFactor, sample, whole};
 use lapwing_record::id::{EntryId, Kid, NetworkId, Pid};
 use lapwing_record::identity::*;
 use lapwing_record::locked;
@@ -379,7 +379,7 @@ pub fn forms(bad: &mut Bad<'_>) {
     for (name, fields, reason) in rows {
         bad.plain(&format!("form: {name}"), "form", raw(fields), reason);
     }
-    let harm = |band, basis| Some(vec![HarmFactor { factor: Factor::Vulnerability, band, basis }]);
+    let harm = |band, basis| Some(vec![HarmFactor { band, basis, ..HarmFactor::unknown(Factor::Vulnerability) }]);
     let incomplete: Vec<(&str, Form, &str)> = vec![
         ("empty", Form::default(), "everything is missing"),
         ("without a narrative", Form { narrative: None, ..sample() }, "required"),
@@ -394,5 +394,146 @@ pub fn forms(bad: &mut Bad<'_>) {
     ];
     for (name, form, reason) in incomplete {
         bad.plain(&format!("pro forma: {name}"), "form-complete", encode(&form), reason);
+    }
+    grown(bad);
+    whole_forms(bad);
+}
+
+/// Records that have grown, in another encoding than their one.
+fn grown(bad: &mut Bad<'_>) {
+    let pair = |no: u64, value: Value| Value::Array(vec![Value::Integer(no.into()), value]);
+    let (text, number) = (|t: &str| Value::Text(t.into()), |n: u64| Value::Integer(n.into()));
+    let first = |more: Value| pair(140, Value::Array(vec![number(0), Value::Null, Value::Null, more]));
+    let rows: Vec<(&str, Value, &str)> = vec![
+        ("an empty array more", first(Value::Array(vec![])), "it is left out"),
+        ("null for more", first(Value::Null), "it is left out"),
+        ("a later field that is null", first(Value::Array(vec![pair(1, Value::Null)])), "what is absent is left out"),
+        (
+            "later fields out of order",
+            first(Value::Array(vec![pair(9, number(1)), pair(1, text("2027-01-31"))])),
+            "strictly ascending",
+        ),
+        (
+            "a later field twice",
+            first(Value::Array(vec![pair(1, text("2027-01-31")), pair(1, text("2027-01-31"))])),
+            "strictly ascending",
+        ),
+        ("a later field of another type", first(Value::Array(vec![pair(1, number(1))])), "a date is text"),
+        ("an unknown later field with a map", first(Value::Array(vec![pair(9, Value::Map(vec![]))])), "no maps"),
+        (
+            "a field behind the later ones",
+            pair(140, Value::Array(vec![number(0), Value::Null, Value::Null, Value::Array(vec![]), Value::Null])),
+            "three or four",
+        ),
+        (
+            "facts out of order",
+            pair(
+                100,
+                Value::Array(vec![Value::Array(vec![
+                    number(0),
+                    Value::Null,
+                    number(0),
+                    Value::Array(vec![pair(1, Value::Array(vec![pair(9, number(1)), pair(1, number(140))]))]),
+                ])]),
+            ),
+            "strictly ascending",
+        ),
+    ];
+    for (name, field, reason) in rows {
+        bad.plain(&format!("form: {name}"), "form", raw(vec![field]), reason);
+    }
+}
+
+/// Whole forms with one thing wrong.
+fn whole_forms(bad: &mut Bad<'_>) {
+    type Change = fn(&mut Form);
+    let texts = |list: &[&str]| Some(list.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>());
+    let mut row = |name: &str, reason: &str, form: Form| {
+        bad.plain(&format!("pro forma: {name}"), "form-complete", encode(&form), reason);
+    };
+    for (name, codes) in [
+        ("H3 without a condition", &["H3"][..]),
+        ("H3 with an empty condition", &["H3: "]),
+        ("a condition on H1", &["H1:text"]),
+        ("handling codes in another order", &["H1", "H0"]),
+        ("two conditions", &["H3:a", "H3:b"]),
+    ] {
+        row(name, "H0, H1, H2, H3: and a condition; ascending", Form { handling_codes: texts(codes), ..whole() });
+    }
+    let changes: &[(&str, &str, Change)] = &[
+        ("a related case twice", "each once", |f| f.related = Some(vec!["a".into(), "a".into()])),
+        ("an arrangement of two words", "a code", |f| f.arrangement = Some(vec!["two words".into()])),
+        ("arrangements in another order", "ascending", |f| f.arrangement.as_mut().unwrap().reverse()),
+        ("a language twice", "each once", |f| f.message_languages = Some(vec!["en".into(), "en".into()])),
+        ("kept until before it was made", "dates in order", |f| f.retention_until = Some("2026-10-31".into())),
+        ("a period that ends before it begins", "dates in order", |f| {
+            f.period.as_mut().unwrap().from = "2026-10-21".into()
+        }),
+        ("made before the conduct began", "dates in order", |f| {
+            f.period = Some(lapwing_record::form::Period { from: "2026-11-02".into(), to: None });
+        }),
+        ("a basis without a volume", "of what?", |f| f.volume = None),
+        ("a party marked as the form is", "only stricter", |f| f.parties.as_mut().unwrap()[0].tlp = f.tlp),
+        ("locations in another order", "ascending", |f| {
+            f.parties.as_mut().unwrap()[0].locations.as_mut().unwrap().reverse();
+        }),
+        ("a port of a domain", "ports are of addresses", |f| {
+            f.parties.as_mut().unwrap()[0].identifiers[1].port = Some(25);
+        }),
+        ("a port above 65535", "sixteen bits", |f| f.parties.as_mut().unwrap()[0].identifiers[0].port = Some(65_536)),
+        ("a band beside its facts", "one of the two", |f| f.harm.as_mut().unwrap()[0].band = Some(3)),
+        ("neither a band nor facts", "one of the two", |f| f.harm.as_mut().unwrap()[0].facts = None),
+        ("facts on no basis", "unknown is unknown", |f| f.harm.as_mut().unwrap()[0].basis = Basis::Unknown),
+        ("facts of another factor", "each has its own", |f| {
+            f.harm.as_mut().unwrap()[0].facts.as_mut().unwrap().gravest = Some(lapwing_record::form::Gravity::Fraud);
+        }),
+        ("facts that say nothing", "persons are missing", |f| {
+            f.harm.as_mut().unwrap()[0].facts = Some(lapwing_record::form::HarmFacts::default());
+        }),
+        ("an item that the manifest has not", "it has two", |f| f.harm.as_mut().unwrap()[0].evidence = Some(vec![2])),
+        ("items in another order", "ascending", |f| f.harm.as_mut().unwrap()[0].evidence = Some(vec![1, 0])),
+        ("a median loss of nowhere", "in which country?", |f| {
+            f.harm.as_mut().unwrap()[1].facts.as_mut().unwrap().victims_country = None;
+        }),
+        ("another table of incomes", "this is table 1", |f| {
+            f.harm.as_mut().unwrap()[1].facts.as_mut().unwrap().income_table = Some(2);
+        }),
+        ("euros without a rate", "what are they worth?", |f| {
+            let facts = f.harm.as_mut().unwrap()[1].facts.as_mut().unwrap();
+            facts.total_loss.as_mut().unwrap().usd_cents = None;
+        }),
+        ("dollars with a rate", "they are dollars", |f| {
+            let facts = f.harm.as_mut().unwrap()[1].facts.as_mut().unwrap();
+            facts.median_loss.as_mut().unwrap().usd_cents = Some(1);
+        }),
+        ("a currency of four letters", "ISO 4217", |f| {
+            let facts = f.harm.as_mut().unwrap()[1].facts.as_mut().unwrap();
+            facts.total_loss.as_mut().unwrap().currency = "EURO".into();
+        }),
+        ("admissible in no form", "in which form?", |f| f.assistance.as_mut().unwrap()[0].format = None),
+        ("needed before it was asked for", "dates in order", |f| {
+            f.assistance.as_mut().unwrap()[0].needed_by = Some("2026-10-31".into());
+        }),
+        ("logs that expire on no day", "when?", |f| f.urgency.as_mut().unwrap().date = None),
+        ("a redacted copy of what is not there", "of which item?", |f| {
+            f.evidence.as_mut().unwrap()[1].redaction_of = Some(lapwing_record::id::Digest([9; 32]));
+        }),
+        ("a redacted copy of itself", "of another item", |f| {
+            let own = f.evidence.as_ref().unwrap()[1].sha256;
+            f.evidence.as_mut().unwrap()[1].redaction_of = Some(own);
+        }),
+        ("a redacted original", "one or the other", |f| f.evidence.as_mut().unwrap()[1].original = true),
+        ("custody that goes back in time", "oldest first", |f| {
+            f.evidence.as_mut().unwrap()[0].custody.as_mut().unwrap().reverse();
+        }),
+        ("two items of one mark", "each once", |f| f.evidence.as_mut().unwrap()[1].id = Some("E1".into())),
+        ("agencies listed without a list", "which?", |f| f.agencies_contacted = None),
+        ("a list of no agencies", "none, withheld or listed", |f| f.other_agencies_contacted = Some("none".into())),
+        ("agencies in other words", "none, withheld or listed", |f| f.other_agencies_contacted = Some("some".into())),
+    ];
+    for (name, reason, change) in changes {
+        let mut form = whole();
+        change(&mut form);
+        row(name, reason, form);
     }
 }

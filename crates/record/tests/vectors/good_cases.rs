@@ -6,7 +6,11 @@ use lapwing_record::cbor::{Bytes, Value, encode};
 use lapwing_record::charter::Params;
 use lapwing_record::directory::*;
 use lapwing_record::entry::{EntryType, LogKind};
-use lapwing_record::form::{Form, check, sample};
+use lapwing_record::form::harm::Harm;
+use lapwing_record::form::{
+    Basis, CollectionMethod, EvidenceItem, Factor, Form, HarmFactor, HarmFacts, Loss, ReferralKind, check, sample,
+    whole,
+};
 use lapwing_record::id::{Digest, EntryId, MsgId, NetworkId, ThreadId, base32};
 use lapwing_record::identity::*;
 use lapwing_record::seal::{Suite, kem_kid, public_key, seal};
@@ -206,7 +210,7 @@ pub fn locks() -> (&'static str, Json) {
 
 pub fn forms() -> (&'static str, Json) {
     let row = |name: &str, form: &Form| {
-        let harm = check::Harm::of(form, &Params::default().harm_weights);
+        let harm = Harm::of(form, &Params::default().harm_weights);
         json!({
             "name": name, "bytes": hex(encode(form)), "json": serde_json::to_value(form).unwrap(),
             "complete": check::check(form).is_empty(), "harm": { "low": harm.low, "high": harm.high },
@@ -221,21 +225,56 @@ pub fn forms() -> (&'static str, Json) {
     full.onward = Some(lapwing_record::form::Onward::Ask);
     full.period = Some(lapwing_record::form::Period { from: "2026-09-01".into(), to: None });
     full.volume = Some(u64::MAX);
-    full.evidence = Some(vec![lapwing_record::form::EvidenceItem {
-        name: "mail.eml".into(),
-        media_type: "message/rfc822".into(),
-        size: 12_345,
-        blake3: Digest([1; 32]),
-        sha256: Digest([2; 32]),
-        description: None,
-        method: lapwing_record::form::CollectionMethod::Spamtrap,
-        original: true,
-    }]);
+    let (blake3, sha256, method) = (Digest([1; 32]), Digest([2; 32]), CollectionMethod::Spamtrap);
+    full.evidence = Some(vec![EvidenceItem::new("mail.eml", "message/rfc822", 12_345, blake3, sha256, method)]);
+    let unknown = Form { harm: Some(vec![HarmFactor::unknown(Factor::Victims)]), ..sample() };
+    let given = Form { kind: Some(ReferralKind::SpontaneousInformation), harm: None, assistance: None, ..sample() };
+    let mut sampled = whole();
+    for factor in sampled.harm.iter_mut().flatten() {
+        factor.basis = Basis::SampledExtrapolated;
+    }
+    let facts = |change: &dyn Fn(&mut HarmFacts)| {
+        let mut form = whole();
+        change(form.harm.as_mut().unwrap()[1].facts.as_mut().unwrap());
+        form
+    };
+    let no_median = facts(&|f| {
+        (f.median_loss, f.victims_country, f.income_table) = (None, None, None);
+    });
+    let no_total = facts(&|f| f.total_loss = None);
+    let no_income = facts(&|f| f.victims_country = Some("ZZ".into()));
+    let edge = facts(&|f| {
+        // 25 % of a month's income in Kenya, to the cent, and one less below
+        f.total_loss = None;
+        f.median_loss = Some(Loss { amount: 3_786, currency: "USD".into(), usd_cents: None, rate_date: None });
+    });
+    let below = facts(&|f| {
+        f.total_loss = None;
+        f.median_loss = Some(Loss { amount: 3_785, currency: "USD".into(), usd_cents: None, rate_date: None });
+    });
+    let mut grown = whole();
+    for party in grown.parties.iter_mut().flatten() {
+        party.unknown = vec![(77, nested(9))];
+    }
+    let late = Form { retention_until: Some("2026-10-31T23:59:59+00:00".into()), ..whole() };
+    let in_time = Form { retention_until: Some("2026-11-01T23:59:59-01:00".into()), ..whole() };
     let rows = vec![
         row("an empty form", &Form::default()),
         row("a minimum referral", &sample()),
         row("more fields", &full),
         row("fields of a later version, nested as deep as may be", &later),
+        row("every field", &whole()),
+        row("every factor extrapolated from a sample", &sampled),
+        row("a total loss alone", &no_median),
+        row("a median loss alone", &no_total),
+        row("a median loss in a country without a figure", &no_income),
+        row("a quarter of a month's income, to the cent", &edge),
+        row("a cent less than a quarter of a month's income", &below),
+        row("a factor that is not known", &unknown),
+        row("what is given needs neither harm nor assistance", &given),
+        row("fields of a later version inside a record that has grown", &grown),
+        row("kept until a moment before it was made", &late),
+        row("kept until a moment of the day on which it was made", &in_time),
     ];
     file("forms.json", "The pro forma, its fields as JSON, and its harm score under the default weights.", rows)
 }

@@ -4,7 +4,7 @@ use crate::cli::fail::wrong;
 use crate::cli::hex;
 use lapwing_api::problem::Problem;
 use lapwing_evidence::draft::{DraftParts, DraftParty};
-use lapwing_record::form::{CollectionMethod, FORM_VERSION, Factor};
+use lapwing_record::form::{CollectionMethod, Continuing, FORM_VERSION, Factor, Gravity, Injury, Vulnerable, income};
 use lapwing_record::id::base32;
 use std::fmt::Write;
 
@@ -55,7 +55,12 @@ pub fn toml_of(to: &str, language: &str, method: CollectionMethod, parts: &Draft
     put(w, "#subject_line = \"\"");
     put(w, "# R  your own reference");
     put(w, "#requester_ref = \"\"");
+    put(w, "# the same in every referral of one campaign, where several agencies are asked");
     put(w, "#campaign_ref = \"\"");
+    put(w, "# references of related cases");
+    put(w, "#related = [\"HB-2025-117\"]");
+    put(w, "# the case (its whole id) that this referral replaces");
+    put(w, &format!("#supersedes = {}", text(&"a".repeat(52))));
     put(w, &format!("language = {}", text(language)));
     put(w, &format!("created_at = {}", text(&today.to_string())));
     put(w, "");
@@ -65,6 +70,10 @@ pub fn toml_of(to: &str, language: &str, method: CollectionMethod, parts: &Draft
     put(w, "#case_officer = \"\"");
     put(w, "# R  the law that you act under");
     put(w, "#legal_authority = { law = \"\", article = \"\" }");
+    put(w, "# codes of memoranda, ascending; lap_best_efforts is the Plan itself");
+    put(w, "#arrangement = [\"lap_best_efforts\"]");
+    put(w, "# true: nothing is asked yet but whether you may and would");
+    put(w, "#preliminary_inquiry = false");
     put(w, "# preliminary open_investigation litigation post_judgment");
     put(w, "#stage = \"preliminary\"");
     put(w, "# administrative civil criminal mixed");
@@ -73,19 +82,26 @@ pub fn toml_of(to: &str, language: &str, method: CollectionMethod, parts: &Draft
     put(w, "# ---- C  handling");
     put(w, "# R  clear green amber amber+strict red");
     put(w, "tlp = \"amber+strict\"");
+    put(w, "# what may be done with it: clear green amber red");
+    put(w, "#pap = \"amber\"");
     put(
         w,
-        "# H0 crime prevention only, H1 no judicial use without permission, H2 no dissemination without permission, H3:text",
+        "# ascending: H0 crime prevention only, H1 no judicial use without permission, H2 no dissemination without permission,",
     );
-    put(w, "#handling_codes = [\"H1\"]");
+    put(w, "#   H3: and a condition in words");
+    put(w, "#handling_codes = [\"H1\", \"H3:not to be shown to the host\"]");
     put(w, "#confidentiality_requested = true");
     put(w, "#permitted_purpose = \"\"");
-    put(w, "# no ask domestic_competent_agencies");
+    put(w, "# before a court: yes ask no");
+    put(w, "#judicial_use = \"ask\"");
+    put(w, "# passed on: no ask domestic_competent_agencies");
     put(w, "#onward = \"no\"");
     put(w, "# R  a date");
     put(w, "#retention_until = \"2028-12-31\"");
     put(w, "#personal_data = true");
     put(w, "#subject_may_be_told = false");
+    put(w, "# tell us when a court or an information law forces you to disclose it");
+    put(w, "#notify_on_compelled_disclosure = true");
     put(w, "");
     put(w, "# ---- D  conduct");
     put(w, "# R  email sms voice_call robocall im social push web other");
@@ -110,6 +126,8 @@ pub fn toml_of(to: &str, language: &str, method: CollectionMethod, parts: &Draft
     }
     put(w, &format!("# how many messages in all; the samples hold {}", parts.messages));
     put(w, "#volume = 1000");
+    put(w, "# counted_complaints records_seized payment_records provider_data sampled_extrapolated unknown");
+    put(w, "#volume_basis = \"sampled_extrapolated\"");
     match parts.languages.is_empty() {
         false => put(w, &format!("message_languages = {}", texts(&parts.languages))),
         true => put(w, "#message_languages = [\"en\"]"),
@@ -126,32 +144,57 @@ pub fn toml_of(to: &str, language: &str, method: CollectionMethod, parts: &Draft
     put(w, "#narrative = \"\"\"");
     put(w, "#\"\"\"");
     put(w, "#law_breached = \"\"");
+    put(w, "# the law of the agency that is asked which is substantially similar");
+    put(w, "#similar_target_law = \"\"");
     put(w, "");
-    put(w, "# ---- J  deconfliction: \"none\", \"withheld\", or their names");
+    put(w, "# ---- J  deconfliction: none, withheld, or listed and then their names");
     put(w, "#other_agencies_contacted = \"none\"");
+    put(w, "#agencies_contacted = [\"\"]");
+    put(w, "# court or authority, reference, state");
+    put(w, "#proceedings_elsewhere = [\"\"]");
     put(w, "#do_not_contact = []");
     put(w, "");
     put(w, "# ---- E  persons and infrastructure; strike out what is not to be said");
     put(w, "# role: suspected_sender advertiser affiliate payment_recipient registrar host isp reseller witness");
+    put(
+        w,
+        "# identifiers: domain url ip (with port and time) asn email phone message_id dkim_domain sha256 wallet bank_account",
+    );
+    put(w, "#   merchant_id company_no handle sender_id");
+    put(w, "# locations: origin transit destination hosting payment, ascending; confidence: low medium high");
+    put(
+        w,
+        "# source_reliability: A always B mostly C sometimes X cannot be judged; information_accuracy: 1 certain to 4",
+    );
+    put(w, "# tlp: its own, only stricter than that of the form");
     for found in &parts.parties {
         party(w, found);
     }
     if parts.parties.is_empty() {
         put(w, "#[[form.parties]]");
         put(w, "#role = \"suspected_sender\"");
-        put(w, "#identifiers = [{ kind = \"domain\", value = \"spam.example\" }]");
+        put(
+            w,
+            "#identifiers = [{ kind = \"ip\", value = \"192.0.2.7\", port = 25, time = \"2026-01-01T08:00:00Z\" }, { kind = \"domain\", value = \"spam.example\" }]",
+        );
         put(w, "");
     }
     put(
         w,
-        "# ---- F  harm to victims. R for requests. band: 0 up to the top; basis: counted_complaints records_seized",
+        "# ---- F  harm to victims. R for requests. For each factor facts, or a band from 0 up to the top; and what it rests",
     );
-    put(w, "#         payment_records provider_data sampled_extrapolated unknown (then without a band)");
+    put(
+        w,
+        "#         on: counted_complaints records_seized payment_records provider_data sampled_extrapolated (one band less)",
+    );
+    put(w, "#         unknown (then neither). evidence: items of the manifest that show it, by place, the first is 0.");
     for factor in Factor::ALL {
         put(w, "[[form.harm]]");
         put(w, &format!("factor = {}", text(factor.code())));
+        facts(w, *factor);
         put(w, &format!("#band = {}", factor.top()));
         put(w, "basis = \"unknown\"");
+        put(w, "#evidence = [0]");
     }
     put(w, "");
     put(
@@ -166,7 +209,11 @@ pub fn toml_of(to: &str, language: &str, method: CollectionMethod, parts: &Draft
     put(w, "#[[form.assistance]]");
     put(w, "#kind = \"identify\"");
     put(w, "#description = \"\"");
+    put(w, "#questions = [\"\"]");
     put(w, "#needed_by = \"2027-01-31\"");
+    put(w, "# intelligence_only, or admissible and in which form");
+    put(w, "#formality = \"admissible\"");
+    put(w, "#format = \"certified copy\"");
     put(w, "");
     put(
         w,
@@ -175,6 +222,8 @@ pub fn toml_of(to: &str, language: &str, method: CollectionMethod, parts: &Draft
     put(w, "#[form.urgency]");
     put(w, "#level = \"routine\"");
     put(w, "#perishability = \"log_expiry\"");
+    put(w, "# R  for log_expiry and court_date");
+    put(w, "#date = \"2027-01-20\"");
     put(w, "#reasons = \"\"");
     put(w, "");
     put(
@@ -182,6 +231,10 @@ pub fn toml_of(to: &str, language: &str, method: CollectionMethod, parts: &Draft
         "# ---- I  evidence: the files lie in evidence/ beside this one and are compared with these hashes before they go.",
     );
     put(w, "# method: spamtrap user_complaint seized provider_production open_source honeypot other");
+    put(w, "# collected_by: requester other_agency complainant provider private_participant other");
+    put(w, "# custody, oldest first: collected received stored copied redacted transferred");
+    put(w, "# redaction_of: sha256 of the item that this one is a redacted copy of (then original = false)");
+    put(w, "# held_back = true: announced only, its content stays here");
     for item in &parts.manifest {
         let digest = |digits: &str| -> Result<String, Problem> {
             let bytes = hex::decode(digits).filter(|b| b.len() == 32);
@@ -199,6 +252,19 @@ pub fn toml_of(to: &str, language: &str, method: CollectionMethod, parts: &Draft
         }
         put(w, &format!("method = {}", text(method.code())));
         put(w, "original = true");
+        put(w, "#id = \"\"");
+        put(w, &format!("#collected_at = {}", text(&today.to_string())));
+        put(w, "#collected_by = \"requester\"");
+        put(w, "#personal_data = true");
+        put(w, &format!("#redaction_of = {}", digest(&item.sha256)?));
+        put(
+            w,
+            &format!(
+                "#custody = [{{ at = {}, what = \"received\", by = \"\", note = \"\" }}]",
+                text(&today.to_string())
+            ),
+        );
+        put(w, "#held_back = true");
     }
     put(w, "");
     put(
@@ -210,7 +276,40 @@ pub fn toml_of(to: &str, language: &str, method: CollectionMethod, parts: &Draft
     put(w, "accuracy = false");
     put(w, "authority = false");
     put(w, "confidentiality = false");
+    put(w, "# where two people have to approve");
+    put(w, "#second_approver = \"\"");
     Ok(t)
+}
+
+/// The facts of a factor, left out, with the choices there are.
+fn facts(w: &mut String, factor: Factor) {
+    fn codes<T: std::fmt::Display>(all: &[T]) -> String {
+        all.iter().map(T::to_string).collect::<Vec<_>>().join(" ")
+    }
+    let (about, line) = match factor {
+        Factor::Victims => ("persons harmed, not recipients".to_owned(), "persons = 140".to_owned()),
+        Factor::Financial => (
+            format!(
+                "minor units; another currency than USD with its worth in US cents and the day of the rate. The median loss \
+                 goes with the\n# country of the victims and the table of incomes, {}",
+                income::TABLE
+            ),
+            format!(
+                "total_loss = {{ amount = 900000, currency = \"EUR\", usd_cents = 980000, rate_date = \"2026-01-02\" }}, \
+                 median_loss = {{ amount = 6400, currency = \"USD\" }}, victims_country = \"KE\", income_table = {}",
+                income::TABLE
+            ),
+        ),
+        Factor::NonFinancial => {
+            (format!("each once, ascending: {}", codes(Injury::ALL)), "injuries = [\"data_taken\"]".to_owned())
+        }
+        Factor::Gravity => (format!("the gravest: {}", codes(Gravity::ALL)), "gravest = \"fraud\"".to_owned()),
+        Factor::Vulnerability => {
+            (format!("each once, ascending: {}", codes(Vulnerable::ALL)), "groups = [\"elderly\"]".to_owned())
+        }
+        Factor::Exposure => (codes(Continuing::ALL), "state = \"ongoing\"".to_owned()),
+    };
+    let _ = writeln!(w, "# {about}\n#facts = {{ {line} }}");
 }
 
 fn party(w: &mut String, found: &DraftParty) {
@@ -225,7 +324,11 @@ fn party(w: &mut String, found: &DraftParty) {
     if found.left_out > 0 {
         let _ = writeln!(w, "# {} more, seen least, are left out", found.left_out);
     }
-    let _ = writeln!(w, "#country = \"NL\"\n#source_reliability = \"B\"\n#information_accuracy = 2\n");
+    let _ = writeln!(w, "#country = \"NL\"\n#locations = [{{ role = \"origin\", country = \"NL\" }}]");
+    let _ = writeln!(
+        w,
+        "#confidence = \"medium\"\n#source_reliability = \"B\"\n#information_accuracy = 2\n#tlp = \"red\"\n"
+    );
 }
 
 #[cfg(test)]
@@ -288,17 +391,42 @@ mod tests {
     }
 
     #[test]
-    fn every_line_that_is_left_out_reads_when_it_is_put_in() {
-        let text = toml_of("polder", "en", CollectionMethod::Spamtrap, &DraftParts::default()).unwrap();
-        let all: String = text
-            .lines()
-            .map(|line| match line.strip_prefix('#') {
-                Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),
-                _ => format!("{line}\n"),
-            })
-            // a band and the basis `unknown` exclude each other, which is the check's to say, not the reader's
-            .collect();
-        let read: ReferralToml = toml::from_str(&all).unwrap();
-        assert!(read.form.urgency.is_some() && read.form.volume == Some(1000));
+    fn every_line_that_is_left_out_reads_when_it_is_put_in_and_every_field_of_the_form_has_one() {
+        let mut told = std::collections::BTreeSet::new();
+        for parts in [DraftParts::default(), parts()] {
+            let text = toml_of("polder", "en", CollectionMethod::Spamtrap, &parts).unwrap();
+            let all: String = text
+                .lines()
+                .map(|line| match line.strip_prefix('#') {
+                    Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),
+                    _ => format!("{line}\n"),
+                })
+                // a band and the basis `unknown` exclude each other, which is the check's to say, not the reader's
+                .collect();
+            let read: ReferralToml = toml::from_str(&all).unwrap();
+            assert!(read.form.urgency.is_some() && read.form.volume == Some(1000));
+            told.extend(fields(&serde_json::to_value(&read.form).unwrap()));
+        }
+        let missing: Vec<String> =
+            fields(&serde_json::to_value(lapwing_record::form::whole()).unwrap()).difference(&told).cloned().collect();
+        assert_eq!(missing, Vec::<String>::new());
+    }
+
+    /// The paths of all fields that say something, whatever their place in a list.
+    fn fields(value: &serde_json::Value) -> std::collections::BTreeSet<String> {
+        use serde_json::Value;
+        match value {
+            Value::Null => Default::default(),
+            Value::Object(map) => {
+                let below = |(key, value): (&String, &Value)| {
+                    let inner = fields(value);
+                    let own = (!value.is_null()).then(|| key.clone());
+                    inner.into_iter().map(|path| format!("{key}.{path}")).chain(own).collect::<Vec<_>>()
+                };
+                map.iter().flat_map(below).collect()
+            }
+            Value::Array(items) => items.iter().flat_map(fields).collect(),
+            _ => Default::default(),
+        }
     }
 }
