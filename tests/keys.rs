@@ -54,3 +54,21 @@ fn a_rotation_takes_power_from_stolen_root_keys() {
         (!detail.contacts.is_empty()).then_some(())
     });
 }
+
+#[test]
+fn a_node_whose_officers_have_changed_since_it_bound_its_key_is_known_by_one_that_never_met_it() {
+    let town = Town::founded(&["harbour", "polder"]);
+    let _harbour = town.start("harbour", &[]);
+    until("harbour has published its node", 60, || town.status("harbour").filter(|s| !s.published.is_empty()));
+    let data = town.text("harbour");
+    let anna = town.text("anna.key");
+    json(&["--data", &data, "key", "new-officer", &anna, "--insecure-no-passphrase"]);
+    let root = town.text("harbour-keys/root-1.key");
+    json(&["--data", &data, "officer", "add", &anna, "--yes", "--root-key", &root]);
+    // the binding stands in the epoch before, which polder has never seen
+    let _polder = town.start("polder", &town.address("harbour"));
+    until("polder knows whose node it is, and the new epoch", 30, || {
+        let detail: MemberDetail = town.client("polder", Op::Member)?.read(Op::Member, &["harbour"], &[]).ok()?;
+        (detail.epoch == 1 && detail.sealable).then_some(())
+    });
+}

@@ -43,8 +43,16 @@ const GREET_EVERY_MS: u64 = 1_000;
 const SYNC_EVERY_MS: u64 = 60_000;
 /// How long the connections get to close when the node stops.
 const GOODBYE: Duration = Duration::from_secs(3);
+/// Nobody has asked for the next exchange while this one is under way.
+const NOT_ASKED_FOR: u64 = u64::MAX;
 /// Milliseconds that clocks may differ before automatic signing pauses (protocol §4.3).
 const CLOCK_TOLERANCE_MS: i64 = 10 * 60 * 1000;
+
+/// When the next exchange is due, given what was planned at the end of one and what was asked for during it. Something
+/// that was said in the middle of an exchange may be too late for it: it must not wait for the next minute.
+fn sooner(planned: u64, asked_for: u64) -> u64 {
+    planned.min(asked_for)
+}
 
 impl Links {
     // -- the event loop ---------------------------------------------------------------------------------------------
@@ -341,7 +349,9 @@ impl Links {
         self.binds(&id, peer, &hello).then_some(hello.pid)
     }
 
-    /// Whether the entry in a hello binds this peer's key, by the keys of `id`.
+    /// Whether the entry in a hello binds this peer's key, by the keys of `id`. It may be of an earlier epoch (officers
+    /// come and go, and a binding holds for a year) as long as that one's feed key is still in force: one that was
+    /// replaced may be a thief's, and where its power ended only the log tells.
     fn binds(&self, id: &IdLog, peer: &Peer, hello: &Hello) -> bool {
         let Some(entry) = &hello.binding else { return false };
         let header = entry.header();
@@ -350,7 +360,7 @@ impl Links {
         let in_force = |b: &NodeBinding| !b.revoked && b.not_after > now_ms();
         let binds = NodeBinding::decode(body).is_ok_and(|b| b.peer.0 == peer.to_bytes() && in_force(&b));
         let placed = header.pid == hello.pid && header.entry_type() == Some(EntryType::NodeBinding);
-        signed && binds && placed && header.epoch == id.epoch()
+        signed && binds && placed && keys.feed == id.current().feed
     }
 
     /// Whose node it is: the participant that its hello names, if that one's log binds this peer.
@@ -495,6 +505,8 @@ impl Links {
                     continue;
                 }
                 link.syncing = true;
+                // whoever wants the next one soon says so meanwhile
+                link.next_sync = NOT_ASKED_FOR;
                 begin.push((*peer, link.pid.expect("filtered")));
             }
         }
@@ -519,11 +531,12 @@ impl Links {
             let agencies = agencies(&self.office);
             // one exchange a minute for the node, not for each peer
             let spread = SYNC_EVERY_MS * agencies.max(1);
-            link.next_sync = if std::mem::take(&mut link.sync_again) {
+            let planned = if std::mem::take(&mut link.sync_again) {
                 now + 1
             } else {
                 now + spread * 4 / 5 + now % (spread * 2 / 5)
             };
+            link.next_sync = sooner(planned, link.next_sync);
             match outcome {
                 Ok(level) => {
                     link.level_at = Some(now);
@@ -532,7 +545,7 @@ impl Links {
                 }
                 Err(error) => {
                     // a stranger's request is refused until the other side knows us: ask again soon
-                    link.next_sync = now + 500;
+                    link.next_sync = sooner(now + 500, link.next_sync);
                     link.trouble = Some(error.to_string());
                     None
                 }
@@ -584,4 +597,16 @@ fn bound_nodes(view: &View, me: &Pid) -> Vec<(Pid, Peer, Vec<String>)> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exchange_that_is_asked_for_during_another_is_not_put_off_by_its_end() {
+        assert_eq!(sooner(60_000, NOT_ASKED_FOR), 60_000);
+        assert_eq!(sooner(60_000, 1_500), 1_500);
+        assert_eq!(sooner(500, 1_500), 500);
+    }
 }

@@ -3,13 +3,14 @@
 use crate::links::Links;
 use crate::office::{Office, View, now_ms};
 use crate::vault::Vault;
+use lapwing_engine::author::Chain;
 use lapwing_engine::membership::Standing;
 use lapwing_engine::step::Command;
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::charter::DAY_MS;
 use lapwing_record::directory::NodeBinding;
 use lapwing_record::entry::EntryType;
-use lapwing_record::id::Kid;
+use lapwing_record::id::{EntryId, Kid};
 use lapwing_record::seal::Suite;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,7 +97,7 @@ async fn binding(office: &Office, links: &Links) -> bool {
     let peer = links.me().to_bytes();
     let current = view.state.federation.listing(&office.me).and_then(|l| l.nodes.get(&peer).cloned());
     let fresh = |b: &NodeBinding| b.addrs == addrs && b.not_after > now_ms() + 30 * DAY_MS;
-    if current.is_some_and(|b| fresh(&b.record)) {
+    if current.is_some_and(|b| fresh(&b.record) && by_feed_in_force(&view, &b.entry)) {
         return true;
     }
     if !active(&view) || (addrs.is_empty() && !office.settings.node.listen.is_empty()) {
@@ -104,6 +105,16 @@ async fn binding(office: &Office, links: &Links) -> bool {
     }
     let record = NodeBinding { peer: peer.into(), addrs, not_after: now_ms() + BINDING_VALID_MS, revoked: false };
     write(office, EntryType::NodeBinding, encode(&record)).await
+}
+
+/// Whether an own entry was signed by the feed key that is in force: those who do not hold our log take no other's word
+/// for whose node this is.
+fn by_feed_in_force(view: &View, entry: &EntryId) -> bool {
+    let id = view.state.my_id();
+    let author = view.state.federation.author(&view.state.me).expect("the node hosts its own participant");
+    let holds = |chain: &Chain| chain.lines().any(|line| line.id == *entry);
+    let epoch = author.public.iter().find(|(_, chain)| holds(chain)).map(|(epoch, _)| *epoch);
+    epoch.and_then(|e| id.keys(e)).is_some_and(|keys| keys.feed == id.current().feed)
 }
 
 /// Addresses that others may try: none that stands for "all of this machine's".
