@@ -244,6 +244,8 @@ async fn a_dial_that_fails_says_why() {
     a.tell(Command::Disconnect { peer: b.peer }).await;
     a.dial(&b).await;
     a.up(mark, &b).await;
+    // the one who dials is done with the handshake first: cut off at once, the other would never have seen a connection
+    b.up(0, &a).await;
     a.tell(Command::Disconnect { peer: b.peer }).await;
     a.down(mark, &b).await;
     b.down(0, &a).await;
