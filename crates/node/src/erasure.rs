@@ -92,17 +92,17 @@ pub fn apply_list(vault: &Vault, folder: &Folder) -> Result<(), ErasureError> {
     Ok(())
 }
 
-/// The names in the keyring of what opens a case, and its evidence that no other case names.
-fn belongings(state: &State, case: &Case) -> (List, Vec<Digest>) {
+/// The evidence that cases which are not erased name.
+fn in_use(state: &State) -> BTreeSet<Digest> {
+    let living = state.cases.values().filter(|c| c.erased.is_none());
+    living.flat_map(|c| c.blobs().map(|(_, b)| b.b3_cipher)).collect()
+}
+
+/// The names in the keyring of what opens an erased case, and its evidence that no case in use names.
+fn belongings(in_use: &BTreeSet<Digest>, case: &Case) -> (List, Vec<Digest>) {
     let at = case.erased.unwrap_or_else(now_ms);
-    let elsewhere: BTreeSet<Digest> = state
-        .cases
-        .values()
-        .filter(|c| c.thread != case.thread && c.erased.is_none())
-        .flat_map(|c| c.blobs().map(|(_, b)| b.b3_cipher))
-        .collect();
     let blobs: BTreeSet<Digest> = case.blobs().map(|(_, b)| b.b3_cipher).collect();
-    let blobs: Vec<Digest> = blobs.difference(&elsewhere).copied().collect();
+    let blobs: Vec<Digest> = blobs.difference(in_use).copied().collect();
     let mut names = vec![(Bytes(Vault::case_name(&case.thread)), at)];
     names.extend(blobs.iter().map(|b| (Bytes(Vault::blob_name(b)), at)));
     (names, blobs)
@@ -112,9 +112,9 @@ fn belongings(state: &State, case: &Case) -> (List, Vec<Digest>) {
 pub fn destroy(office: &Office, threads: &[ThreadId]) -> Result<(), ErasureError> {
     let view = office.view();
     let erased = threads.iter().filter_map(|t| view.state.case(t)).filter(|c| c.erased.is_some());
-    let (mut names, mut blobs) = (List::new(), Vec::new());
+    let (mut names, mut blobs, in_use) = (List::new(), Vec::new(), in_use(&view.state));
     for case in erased {
-        let (of_case, of_evidence) = belongings(&view.state, case);
+        let (of_case, of_evidence) = belongings(&in_use, case);
         names.extend(of_case);
         blobs.extend(of_evidence);
     }
@@ -132,10 +132,10 @@ pub fn destroy(office: &Office, threads: &[ThreadId]) -> Result<(), ErasureError
 /// At start: finishes erasures that a crash interrupted.
 pub fn finish(office: &Office) -> Result<(), ErasureError> {
     let view = office.view();
-    let mut left = Vec::new();
+    let (mut left, in_use) = (Vec::new(), in_use(&view.state));
     for case in view.state.cases.values().filter(|c| c.erased.is_some()) {
         let mut here = office.vault.case_key(&case.thread).is_ok();
-        for blob in belongings(&view.state, case).1 {
+        for blob in belongings(&in_use, case).1 {
             here |= office.blobs.contains(&blob.0)?;
         }
         left.extend(here.then_some(case.thread));
