@@ -13,6 +13,12 @@ const ELSEWHERE: &[(Code, &str, &str, &str)] = &[
         "crates/node/src/desk/testnodes.rs",
         "a_node_that_stops_says_so_to_those_who_still_ask",
     ),
+    (
+        Code::NotReleased,
+        "not_released",
+        "tests/release.rs",
+        "a_red_case_has_no_road_out_but_its_officers_eyes_and_what_was_tried_is_on_the_trail",
+    ),
     (Code::DiskFull, "Code::DiskFull", "crates/http/src/request.rs", "a_full_disk_is_told_from_a_broken_one"),
     (Code::Unreachable, "Code::Unreachable", "crates/api/src/client.rs", "a_node_that_is_not_there_is_a_clear_problem"),
     (

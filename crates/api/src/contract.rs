@@ -139,16 +139,26 @@ pub fn contract(op: Op) -> Contract {
         ]),
         Op::Submit => Contract { again: Some(200), ..Contract::call::<Submit, Said>(202) }.fails(STATEMENT),
         Op::Referrals => Contract::list::<ReferralRow>().fails(&[NotFound, Ambiguous]),
-        Op::Referral => Contract::gives::<ReferralDetail>().fails(&[NotFound, Ambiguous]),
+        Op::Referral => Contract::gives::<ReferralDetail>().fails(&[NotFound, Ambiguous, NotReleased]),
         Op::Prepare => {
             Contract::call::<Saying, Prepared>(200).fails(&[NotFound, Ambiguous, Invalid, Conflict, Standing])
         }
         Op::Say => Contract::call::<Saying, Said>(202).fails(STATEMENT),
-        Op::EvidenceFetch => Contract::gives::<Done>().fails(&[NotFound, Ambiguous]),
-        Op::EvidenceGet => {
-            Contract::new(Takes::Nothing, Gives::Bytes).fails(&[NotFound, Ambiguous, EvidenceNotHere, ContentGone])
-        }
-        Op::Export => Contract::new(Takes::Nothing, Gives::Bytes).fails(&[NotFound, Ambiguous, Conflict, ContentGone]),
+        Op::EvidenceFetch => Contract::gives::<Done>().fails(&[NotFound, Ambiguous, ContentGone]),
+        Op::EvidenceGet => Contract::new(Takes::Nothing, Gives::Bytes).fails(&[
+            NotFound,
+            Ambiguous,
+            EvidenceNotHere,
+            ContentGone,
+            NotReleased,
+        ]),
+        Op::Export => Contract::new(Takes::Nothing, Gives::Bytes).fails(&[
+            NotFound,
+            Ambiguous,
+            Conflict,
+            ContentGone,
+            NotReleased,
+        ]),
 
         Op::CaseErase => Contract::gives::<Done>().fails(&[NotFound, Ambiguous, Conflict, Stopping, DiskFull]),
         Op::CaseHold => {
@@ -333,6 +343,10 @@ pub fn parameter(op: Op, name: &str, generator: &mut SchemaGenerator) -> Option<
         (Op::Backup, "part") => text(
             json_schema!({ "type": "string", "enum": ["data", "keyring"], "default": "data" }),
             "Which part: a whole backup is one of each.",
+        ),
+        (_, "purpose") => text(
+            json_schema!({ "type": "string", "enum": ["own", "court"], "default": "own" }),
+            "What it is made for: this agency's own use, or a court's. Markings may forbid either.",
         ),
         (_, "stuck") => text(flag(), "Whether something in it waits for delivery although it was tried."),
         _ => None,

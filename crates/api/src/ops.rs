@@ -221,7 +221,8 @@ ops! {
     Say Post "/referrals/{thread}/statements" Officer Json "Acknowledges, asks, supplements, decides, withdraws, closes.";
     EvidenceFetch Post "/referrals/{thread}/evidence/{blob}/fetch" Officer Json "Starts or resumes the transfer of an item of evidence.";
     EvidenceGet Get "/referrals/{thread}/evidence/{blob}" Cases Download "The content of an item of evidence that is here.";
-    Export Get "/referrals/{thread}/export" Cases Download "The case as one bundle that `lapwing verify` checks offline.";
+    Export Get "/referrals/{thread}/export" Cases Download "The case as one bundle that `lapwing verify` checks offline. Purpose: own or court."
+        ? purpose;
 
     CaseErase Post "/referrals/{thread}/erase" Officer Json "Erases the content of a case here for good: its key is destroyed. Ids, hashes and receipts stay.";
     CaseHold Post "/referrals/{thread}/hold" Officer Json "Begins or ends a legal hold on a case: while it stands the case is not erased.";

@@ -877,6 +877,9 @@ pub struct ReferralRow {
     pub changed: Time,
     /// Statements that wait for delivery, and why.
     pub stuck: Option<Stuck>,
+    /// The rule by which its marking keeps the content from the caller's role.
+    #[serde(default)]
+    pub withheld: Option<String>,
 }
 
 /// Why something waits.
@@ -922,8 +925,11 @@ pub struct StatementView {
     /// When the other node made it durable, by its clock.
     #[schemars(extend("format" = "date-time"))]
     pub stored: Option<Time>,
-    /// The content, by kind; null where it cannot be read.
+    /// The content, by kind; null where it cannot be read or is withheld.
     pub body: serde_json::Value,
+    /// The rule by which its marking keeps the content from the caller's role.
+    #[serde(default)]
+    pub withheld: Option<String>,
 }
 
 /// One referral.
@@ -938,6 +944,9 @@ pub struct ReferralDetail {
     pub harm_table: Option<HarmTable>,
     /// What was said, in the order in which it became durable here.
     pub timeline: Vec<StatementView>,
+    /// Parties of the pro forma that their own marking keeps from the caller's role.
+    #[serde(default)]
+    pub withheld_parties: usize,
     /// Latest decision per item.
     pub decisions: BTreeMap<String, String>,
     /// Evidence.

@@ -27,5 +27,6 @@ pub mod listing;
 pub mod membership;
 mod notify;
 mod propose;
+pub mod release;
 pub mod state;
 pub mod step;

@@ -98,15 +98,28 @@ fn refused(attempt: &service::Attempt<'_>) -> Option<Attempt> {
     use lapwing_api::problem::Code;
     let row = attempt.op.map(|op| &OPS[op as usize]);
     let changes = attempt.op.is_some_and(is_noted);
-    let locked_out = matches!(attempt.problem.code, Code::Unauthenticated | Code::Forbidden | Code::BadHost);
+    let locked_out =
+        matches!(attempt.problem.code, Code::Unauthenticated | Code::Forbidden | Code::BadHost | Code::NotReleased);
     (changes || locked_out).then(|| Attempt {
         who: attempt.caller.map_or(String::new(), |c| c.name.clone()),
         role: attempt.caller.map_or(String::new(), |c| c.role.to_string()),
         act: row.map_or("", |r| r.name).into(),
         on: attempt.path.trim_start_matches("/api/v1").into(),
-        outcome: attempt.problem.code.as_str().into(),
+        outcome: outcome(attempt.problem),
         request: Some(attempt.request.into()),
     })
+}
+
+/// The code of a refusal, with the rules that blocked it where markings did.
+fn outcome(problem: &Problem) -> String {
+    let rule = |fault: &lapwing_api::problem::FieldFault| fault.what.split_once(':').map(|(rule, _)| rule.to_owned());
+    match problem.code {
+        lapwing_api::problem::Code::NotReleased => {
+            let rules: Vec<String> = problem.faults.iter().filter_map(rule).collect();
+            format!("{} {}", problem.code.as_str(), rules.join(","))
+        }
+        code => code.as_str().into(),
+    }
 }
 
 /// Refusals that are listed singly at once; then so many a second. The rest are counted: a flood must not fill the disk.

@@ -7,12 +7,13 @@
 
 use super::drafts::{disk_full, vault_problem};
 use super::names;
+use super::release::{consents, not_released, reader, shows};
 use super::{Answer, Desk, filter, hex, internal, json, path, status_json};
 use crate::vault::random;
 use lapwing_api::problem::{Code, FieldFault, Problem};
 use lapwing_api::service::{Call, Reply};
 use lapwing_api::types::{Done, EvidenceView};
-use lapwing_engine::case::Case;
+use lapwing_engine::case::{Case, Told};
 use lapwing_engine::state::State;
 use lapwing_record::blob::{SEGMENT_BYTES, Segments, TAG_BYTES, blob_key, sealed_len, segments};
 use lapwing_record::id::{Digest, ThreadId};
@@ -212,6 +213,9 @@ impl Desk {
 
     pub(super) fn fetch_evidence(&self, call: &Call) -> Answer {
         let (thread, blob) = self.item(call)?;
+        if self.view().state.case(&thread).is_some_and(|case| case.erased.is_some()) {
+            return Err(Problem::new(Code::ContentGone, "the content of this case is erased here"));
+        }
         Arc::clone(&self.transfers).start(thread, blob)?;
         json(&Done { ok: true })
     }
@@ -222,6 +226,11 @@ impl Desk {
         let (thread, blob) = self.item(call)?;
         let view = self.view();
         let case = view.state.case(&thread).ok_or_else(|| super::not_found("there is no such case here"))?;
+        let (exit, consents) = (reader(call), consents(case, view.state.me));
+        let names = |told: &&Told| told.open.blobs.iter().any(|b| b.b3_cipher == blob);
+        for told in case.asked.iter().chain(&case.answered).filter(names) {
+            shows(view.state.me, told, &consents, exit).map_err(|rules| not_released(exit, &rules))?;
+        }
         let items = self.named_evidence(case)?;
         let item = items.into_iter().find(|i| i.b3_cipher == blob);
         let item = item.ok_or_else(|| super::not_found("there is no such item of evidence in this case"))?;

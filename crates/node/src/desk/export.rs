@@ -5,6 +5,7 @@ use crate::folder;
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::{Call, Reply};
 use lapwing_engine::case::Told;
+use lapwing_engine::release::Exit;
 use lapwing_engine::state::State;
 use lapwing_record::bundle::{Bundle, Sent};
 use lapwing_record::cbor::{Bytes, encode};
@@ -19,6 +20,7 @@ impl Desk {
         let state = &view.state;
         let thread = names::thread(state, path(call, "thread"))?;
         let case = state.case(&thread).ok_or_else(|| super::not_found("there is no such case here"))?;
+        self.release(case, export_of(call)?)?;
         let charter = self.uploads.parent().map(|data| data.join("charter.lapwing")).unwrap_or_default();
         let charter =
             folder::read(&charter, MAX_CHARTER_FILE as u64).map_err(|e| internal("reading the charter", e))?;
@@ -48,6 +50,15 @@ impl Desk {
         // after a restore a statement of our own counts as delivered without its receipt
         let receipt = receipt.filter(|r| !r.is_empty());
         Ok(Sent { signed: Bytes(encode(&self.signed(told)?)), receipt })
+    }
+}
+
+/// What a file is made for.
+fn export_of(call: &Call) -> Result<Exit, Problem> {
+    match super::filter(call, "purpose") {
+        None | Some("own") => Ok(Exit::File),
+        Some("court") => Ok(Exit::Court),
+        Some(other) => Err(Problem::new(Code::Malformed, format!("`purpose`: `{other}` is not one of: own, court"))),
     }
 }
 

@@ -34,6 +34,7 @@ mod paging;
 mod parts;
 mod proposals;
 mod referrals;
+mod release;
 mod say;
 mod status;
 mod submit;

@@ -3,6 +3,7 @@
 use super::drafts::vault_problem;
 use super::names::{self, id_only, name_of};
 use super::paging::page;
+use super::release::{consents, not_released, reader, shows, without_withheld_parties};
 use super::time::rfc3339;
 use super::{Answer, Desk, filter, flag, internal, json, parsed, path};
 use crate::post::{self, PostError};
@@ -10,10 +11,11 @@ use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::Call;
 use lapwing_api::types::{HarmTable, HarmView, ReferralDetail, ReferralRow, StatementView, Stuck};
 use lapwing_engine::case::{Case, Delivery, Stage, Told};
+use lapwing_engine::release::{Consent, Exit};
 use lapwing_engine::state::State;
 use lapwing_record::cbor::decode;
 use lapwing_record::form::Form;
-use lapwing_record::id::Pid;
+use lapwing_record::id::{Digest, Pid};
 use lapwing_record::seal::MAX_PLAIN;
 use lapwing_record::sign::Sign1;
 use lapwing_record::statement::{
@@ -65,7 +67,8 @@ impl Desk {
         });
         // newest change first
         let keys = chosen.map(|c| (format!("{:020} {}", u64::MAX - c.changed, c.thread), c.clone())).collect();
-        page(call, &view, keys, |case| Ok(self.row(state, &case, self.form(&case).ok().as_ref())))
+        let exit = reader(call);
+        page(call, &view, keys, |case| Ok(self.row(state, &case, self.shown_form(&case, exit).as_ref(), exit)))
     }
 
     pub(super) fn referral(&self, call: &Call) -> Answer {
@@ -73,14 +76,26 @@ impl Desk {
         let state = &view.state;
         let thread = names::thread(state, path(call, "thread"))?;
         let case = state.case(&thread).ok_or_else(|| super::not_found("there is no such case here"))?;
+        let exit = reader(call);
+        let consents = consents(case, state.me);
+        let submit = case.asked.first().map_or(Ok(()), |told| shows(state.me, told, &consents, exit));
+        submit.map_err(|rules| not_released(exit, &rules))?;
         let form = self.form(case).ok();
-        let items = self.named_evidence(case).unwrap_or_default();
+        let (form, withheld_parties) = match form {
+            Some(form) => {
+                let (form, left_out) = without_withheld_parties(form, state.me, case.requester, &consents, exit);
+                (Some(form), left_out)
+            }
+            None => (None, 0),
+        };
+        let items = self.evidence_named_to(case, &consents, exit).unwrap_or_default();
         let decisions = case.decisions().into_iter().map(|(item, d)| (item.to_string(), d.to_string())).collect();
         json(&ReferralDetail {
-            row: self.row(state, case, form.as_ref()),
+            row: self.row(state, case, form.as_ref(), exit),
             harm_table: form.as_ref().map(|form| harm_table(state, form)),
             form,
-            timeline: case.timeline().into_iter().map(|told| self.statement(state, told)).collect(),
+            timeline: case.timeline().into_iter().map(|told| self.statement(state, told, &consents, exit)).collect(),
+            withheld_parties,
             decisions,
             evidence: self.evidence_of(state, case, &items),
             as_of: state.as_of,
@@ -99,7 +114,7 @@ impl Desk {
         signed.map_err(post_problem)
     }
 
-    fn content(&self, told: &Told) -> Result<Stmt, Problem> {
+    pub(super) fn content(&self, told: &Told) -> Result<Stmt, Problem> {
         self.signed(told)?.claimed().map_err(|e| internal("reading a statement", e))
     }
 
@@ -108,17 +123,39 @@ impl Desk {
         Form::decode(&self.content(first)?.body).map_err(|e| internal("reading a pro forma", e))
     }
 
+    /// The pro forma, unless its marking keeps it from who reads.
+    fn shown_form(&self, case: &Case, exit: Exit) -> Option<Form> {
+        let shown = shows(self.office.me, case.asked.first()?, &consents(case, self.office.me), exit).is_ok();
+        if shown { self.form(case).ok() } else { None }
+    }
+
     /// The evidence that statements of a case name, in their order.
     pub(super) fn named_evidence(&self, case: &Case) -> Result<Vec<BlobRef>, Problem> {
-        let mut items: Vec<BlobRef> = Vec::new();
+        self.evidence_named_to(case, &[], Exit::Officer)
+    }
+
+    /// The same, for somebody who may not see everything: what any statement keeps from it is left out.
+    pub(super) fn evidence_named_to(
+        &self,
+        case: &Case,
+        consents: &[Consent],
+        exit: Exit,
+    ) -> Result<Vec<BlobRef>, Problem> {
+        let (mut items, mut withheld): (Vec<BlobRef>, Vec<Digest>) = (Vec::new(), Vec::new());
         for told in case.asked.iter().chain(&case.answered).filter(|t| !t.open.blobs.is_empty()) {
-            items.extend(self.content(told)?.blobs);
+            match shows(self.office.me, told, consents, exit) {
+                Ok(()) => items.extend(self.content(told)?.blobs),
+                Err(_) => withheld.extend(told.open.blobs.iter().map(|b| b.b3_cipher)),
+            }
         }
+        items.retain(|item| !withheld.contains(&item.b3_cipher));
         Ok(items)
     }
 
-    fn row(&self, state: &State, case: &Case, form: Option<&Form>) -> ReferralRow {
+    fn row(&self, state: &State, case: &Case, form: Option<&Form>, exit: Exit) -> ReferralRow {
         let peer = case.peer(&state.me);
+        let submit = case.asked.first();
+        let withheld = submit.and_then(|told| withheld(state.me, told, &consents(case, state.me), exit));
         ReferralRow {
             erased: case.erased.map(rfc3339),
             held: case.held,
@@ -132,10 +169,16 @@ impl Desk {
             submitted: rfc3339(case.asked.first().map_or(0, |t| t.open.clock)),
             changed: rfc3339(case.changed),
             stuck: stuck(case, &state.me),
+            withheld,
         }
     }
 
-    fn statement(&self, state: &State, told: &Told) -> StatementView {
+    fn statement(&self, state: &State, told: &Told, consents: &[Consent], exit: Exit) -> StatementView {
+        let withheld = withheld(state.me, told, consents, exit);
+        let body = match withheld {
+            Some(_) => None,
+            None => self.content(told).ok().and_then(|stmt| body(&stmt)),
+        };
         let delivery = told.delivery.as_ref();
         StatementView {
             id: told.open.id.to_string(),
@@ -149,9 +192,15 @@ impl Desk {
             why: delivery.and_then(|d| d.why.clone()),
             next: delivery.and_then(|d| d.next).map(rfc3339),
             stored: delivery.and_then(|d| stored_at(d.receipt.as_deref()?)).map(rfc3339),
-            body: self.content(told).ok().and_then(|stmt| body(&stmt)).unwrap_or_default(),
+            body: body.unwrap_or_default(),
+            withheld,
         }
     }
+}
+
+/// The rule that keeps a statement from who reads.
+fn withheld(me: Pid, told: &Told, consents: &[Consent], exit: Exit) -> Option<String> {
+    shows(me, told, consents, exit).err().and_then(|rules| Some(rules.first()?.to_string()))
 }
 
 fn stage(text: &str) -> Result<Stage, Problem> {

@@ -1,0 +1,88 @@
+//! The one door by which anything of a case leaves this node: who reads it, which file is made of it, whom it goes to.
+//!
+//! The rules are `lapwing_engine::release`'s; here they meet the caller, the case and its content. What is refused is a
+//! problem `not_released` whose faults name the rules, and a row of the audit trail that names them too.
+
+use super::Desk;
+use crate::office::now_ms;
+use lapwing_api::ops::Role;
+use lapwing_api::problem::{Code, FieldFault, Problem};
+use lapwing_api::service::Call;
+use lapwing_engine::case::{Case, Told};
+use lapwing_engine::release::{Consent, Exit, Marking, Part, Rule, check};
+use lapwing_record::form::Form;
+use lapwing_record::id::Pid;
+use lapwing_record::statement::{Kind, Tlp};
+
+/// What a caller who reads is to a marking.
+pub(super) fn reader(call: &Call) -> Exit {
+    match call.caller.as_ref().map(|c| c.role) {
+        Some(Role::Officer) => Exit::Officer,
+        _ => Exit::Staff,
+    }
+}
+
+/// The refusal that names every rule.
+pub(super) fn not_released(exit: Exit, rules: &[Rule]) -> Problem {
+    let fault = |r: &Rule| FieldFault { path: r.field().into(), what: format!("{r}: {}", r.words()) };
+    let what = match exit {
+        Exit::Officer | Exit::Staff => "its marking keeps this from your role",
+        Exit::File => "its marking lets no file be made of it",
+        Exit::Court => "its marking does not let it be used before a court",
+        Exit::Agency { .. } => "its marking does not let it be passed on to that agency",
+        Exit::Outside => "its marking does not let it go outside the federation",
+    };
+    Problem::new(Code::NotReleased, what).faults(rules.iter().map(fault).collect())
+}
+
+/// Whether a statement may be shown, by what stands openly on it.
+pub(super) fn shows(me: Pid, told: &Told, consents: &[Consent], exit: Exit) -> Result<(), Vec<Rule>> {
+    let part = Part { by: told.open.from, marking: Marking::of_tlp(told.open.handling) };
+    check(me, [&part], consents, exit, now_ms())
+}
+
+/// What the originator of the other side consented to.
+pub(super) fn consents(_case: &Case, _me: Pid) -> Vec<Consent> {
+    Vec::new()
+}
+
+/// A pro forma as `exit` may have it: parties with a marking of their own that forbids it are left out. And how many.
+pub(super) fn without_withheld_parties(
+    mut form: Form,
+    me: Pid,
+    by: Pid,
+    consents: &[Consent],
+    exit: Exit,
+) -> (Form, usize) {
+    let Some(parties) = form.parties.as_mut() else { return (form, 0) };
+    let before = parties.len();
+    parties.retain(|party| {
+        let part = Part { by, marking: Marking::of_tlp(party.tlp.unwrap_or(Tlp::Clear)) };
+        check(me, [&part], consents, exit, now_ms()).is_ok()
+    });
+    let left_out = before - parties.len();
+    (form, left_out)
+}
+
+impl Desk {
+    /// Whether a whole case may leave by `exit`: everything that anybody said in it.
+    pub(super) fn release(&self, case: &Case, exit: Exit) -> Result<(), Problem> {
+        let me = self.office.me;
+        let parts = case.asked.iter().chain(&case.answered).map(|told| self.part(told));
+        let parts: Vec<Part> = parts.collect::<Result<_, _>>()?;
+        check(me, &parts, &consents(case, me), exit, now_ms()).map_err(|rules| not_released(exit, &rules))
+    }
+
+    /// A statement with the markings that stand in its content.
+    fn part(&self, told: &Told) -> Result<Part, Problem> {
+        let marking = match told.open.kind {
+            Kind::Submit => {
+                let form =
+                    Form::decode(&self.content(told)?.body).map_err(|e| super::internal("reading a pro forma", e))?;
+                Marking::of_form(&form, told.open.handling)
+            }
+            _ => Marking::of_tlp(told.open.handling),
+        };
+        Ok(Part { by: told.open.from, marking })
+    }
+}
