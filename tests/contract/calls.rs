@@ -2,7 +2,7 @@
 
 use crate::http::{Answer, Request, ask};
 use crate::support::{Running, until};
-use crate::world::{EVIDENCE, World, contact, form, hex, sha256};
+use crate::world::{EVIDENCE, World, arrangement, contact, form, hex, legal, outcome, sha256};
 use lapwing_api::ops::{Access, Body, Op, Row};
 use lapwing_api::types::{EvidenceView, IdentityView};
 use lapwing_node::founding::{Change, grant};
@@ -280,6 +280,17 @@ pub fn call(scene: &mut Scene, op: Op) -> Answer {
             });
             scene.post("harbour", op, &[], &profile)
         }
+        Op::LegalPublish => scene.post("harbour", op, &[], &legal()),
+        Op::ArrangementPublish => scene.post("harbour", op, &[], &arrangement()),
+        Op::Arrangements => {
+            scene.post("harbour", Op::ArrangementPublish, &[], &arrangement());
+            get(scene)
+        }
+        Op::OutcomePublish => scene.post("harbour", op, &[], &outcome()),
+        Op::Outcomes => {
+            scene.post("harbour", Op::OutcomePublish, &[], &outcome());
+            get(scene)
+        }
         Op::Introduce => {
             let name = scene.outsider();
             scene.post("harbour", op, &[&name], &nothing)
@@ -319,6 +330,10 @@ pub fn call(scene: &mut Scene, op: Op) -> Answer {
         Op::ReferralCheck => {
             let (_, item) = scene.draft();
             scene.post("harbour", op, &[], &json!({ "to": "polder", "form": form(&item) }))
+        }
+        Op::WhoCanAct => {
+            let (_, item) = scene.draft();
+            scene.post("harbour", op, &[], &json!({ "form": form(&item) }))
         }
         Op::Drafts => scene.post("harbour", op, &[], &nothing),
         Op::EvidencePut => {

@@ -440,8 +440,8 @@ def ascending(items, what):
 BODIES = {
     1: ("inception", 16), 2: ("root-rotate", 16), 3: ("key-grant", 16), 4: ("leave", 16), 16: ("profile", 16),
     17: ("contact", 4), 18: ("node-binding", 16), 19: ("kem-key", 16), 20: ("application", 64), 21: ("stances", 16),
-    22: ("excuse", 16), 23: ("motion", 64), 24: ("checkpoint", 16), 25: ("fork-proof", 4), 64: ("contact", 4),
-    65: ("objection-reason", 16),
+    22: ("excuse", 16), 23: ("motion", 64), 24: ("checkpoint", 16), 25: ("fork-proof", 4), 26: ("legal-profile", 16),
+    27: ("arrangement", 16), 28: ("outcome", 16), 64: ("contact", 4), 65: ("objection-reason", 16), 66: ("outcome", 16),
 }  # fmt: skip
 
 
@@ -776,6 +776,58 @@ def check_contact(c):
 def check_binding(b):
     for address in b.addrs:
         check_text(address, 1, 300, "address")
+
+
+def check_day(text):
+    need(re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) and is_date(text), f"{text} is no day")
+
+
+@rule("law")
+def check_law(law):
+    check_text(law.name, 1, 200, "law")
+    check_text(law.article if law.article is not None else "x", 1, 100, "article")
+    check_text(law.url if law.url is not None else "x", 1, 300, "url")
+    for name in ("channels", "conduct", "powers", "facts_needed"):
+        ascending(law[name], name)
+    for text in law.evidence_formats:
+        check_text(text, 1, 100, "form of evidence")
+
+
+@rule("legal-profile")
+def check_legal(p):
+    check_text(p.note or "", 0, 2000, "note")
+    check_day(p.as_of)
+
+
+@rule("arrangement")
+def check_arrangement(a):
+    need(is_name(a.code) and a.code != "lap-best-efforts", "code")
+    check_text(a.title, 1, 200, "title")
+    ascending(a.parties, "parties")
+    need(len(a.parties) + len(a.others) >= 2, "one party alone")
+    for other in a.others:
+        check_text(other, 1, 200, "party")
+    ascending(a.areas, "areas")
+    check_day(a.signed_on)
+    if a.valid_until is not None:
+        check_day(a.valid_until)
+        need(a.valid_until >= a.signed_on, "ends before it began")
+    check_text(a.url if a.url is not None else "x", 1, 300, "url")
+
+
+@rule("outcome")
+def check_outcome(o):
+    need(is_name(o.slot), "slot")
+    check_text(o.title, 1, 200, "title")
+    check_day(o.on)
+    ascending(o.conduct, "conduct")
+    for money in (o.sanction, o.redress):
+        need(money is None or re.fullmatch(r"[A-Z]{3}", money.currency), "currency")
+    ascending(o["with"], "agencies")
+    need(all(re.fullmatch(r"[A-Z]{2}", c) for c in o.countries), "country")
+    ascending(o.countries, "countries")
+    check_text(o.summary or "", 0, 4000, "summary")
+    check_text(o.url if o.url is not None else "x", 1, 300, "url")
 
 
 # -- referrals (protocol §6) -------------------------------------------------------------------------------------------

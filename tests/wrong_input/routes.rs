@@ -1,7 +1,7 @@
 //! What is wrong at each operation. The match is exhaustive: a new operation does not compile until it has its rows.
 
 use crate::http::{Request, ask};
-use crate::world::{EVIDENCE, World, contact, hex, sha256};
+use crate::world::{EVIDENCE, World, arrangement, contact, hex, legal, outcome, sha256};
 use lapwing_api::ops::{Access, Body, Method, OPS, Op, Role, Row};
 use lapwing_api::problem::Code;
 use lapwing_record::charter::CharterFile;
@@ -66,6 +66,10 @@ fn good(w: &World, op: Op) -> Good {
             json!({ "display_name": "H", "competence": [], "languages": ["en"], "hours": [], "time_zone": "UTC",
                     "website": null }),
         ),
+        Op::LegalPublish => with(&[], "as_of", legal()),
+        Op::ArrangementPublish => with(&[], "code", arrangement()),
+        Op::OutcomePublish => with(&[], "slot", outcome()),
+        Op::WhoCanAct => with(&[], "form", json!({ "form": {} })),
         Op::Introduce => path(&["nobody"]),
         Op::Propose => with(&[], "target", json!({ "act": "consent", "target": w.savanna })),
         Op::Proposal | Op::DropProposal => path(&[&w.proposal]),
@@ -97,6 +101,8 @@ fn good(w: &World, op: Op) -> Good {
         | Op::Members
         | Op::Charter
         | Op::Contacts
+        | Op::Arrangements
+        | Op::Outcomes
         | Op::Application
         | Op::Applications
         | Op::Proposals
@@ -459,6 +465,51 @@ impl Rows<'_> {
                     "tea",
                 );
                 self.bent("/website", json!("javascript:alert(1)"), invalid, "website");
+            }
+            Op::LegalPublish => {
+                self.bent("/as_of", json!("2026-02-30"), invalid, "as_of");
+                self.bent("/note", json!(long(2001)), invalid, "note");
+                self.bent("/laws/0/name", json!(""), invalid, "laws.0.name");
+                self.bent("/laws/0/channels", json!([]), invalid, "laws.0.channels");
+                self.bent("/laws/0/channels", json!(["pigeon"]), malformed, "pigeon");
+                self.bent("/laws/0/facts_needed", json!(["everything"]), malformed, "everything");
+                self.bent("/laws/0/colour", json!("red"), malformed, "colour");
+                self.bent("/laws", json!(vec![legal()["laws"][0].clone(); 33]), invalid, "laws");
+            }
+            Op::ArrangementPublish => {
+                self.bent("/code", json!("Lap!"), invalid, "code");
+                self.bent("/parties", json!(["nobody", "harbour"]), invalid, "parties.0");
+                self.bent("/parties", json!(["polder"]), invalid, "others");
+                self.bent("/others", json!(["Elsewhere", long(201)]), invalid, "others");
+                self.bent("/signed_on", json!("yesterday"), invalid, "signed_on");
+                self.bent("/valid_until", json!("2020-01-01"), invalid, "valid_until");
+                self.bent("/kind", json!("handshake"), malformed, "handshake");
+            }
+            Op::OutcomePublish => {
+                self.bent("/slot", json!("X"), invalid, "slot");
+                self.bent("/on", json!("2026-13-01"), invalid, "on");
+                self.bent("/sanction/currency", json!("euro"), invalid, "sanction.currency");
+                self.bent("/with", json!(["nobody"]), invalid, "with.0");
+                self.bent("/countries", json!(["Holland"]), invalid, "countries");
+                self.bent("/action", json!("shrug"), malformed, "shrug");
+                self.bent("/summary", json!(long(4001)), invalid, "summary");
+            }
+            Op::Arrangements => {
+                self.query("standing", "perhaps", malformed);
+                self.query("with", "nobody", Code::NotFound);
+                self.all.last_mut().unwrap().says = "nobody".into();
+            }
+            Op::Outcomes => {
+                for (key, bad) in [("area", "tea"), ("channel", "pigeon"), ("action", "shrug"), ("since", "soon")] {
+                    self.query(key, bad, malformed);
+                }
+                self.query("country", "Holland", malformed);
+                self.query("name", "nobody", Code::NotFound);
+                self.all.last_mut().unwrap().says = "nobody".into();
+            }
+            Op::WhoCanAct => {
+                self.bent("/form", json!({ "narative": "x" }), malformed, "narative");
+                self.bent("/form", json!({ "channel": "pigeon" }), malformed, "pigeon");
             }
             Op::Introduce => {
                 for bad in ["nobody", NOBODY, &self.w.savanna.clone(), "harbour", &long(5000)] {

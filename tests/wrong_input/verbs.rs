@@ -155,6 +155,11 @@ fn prepare(w: &mut World) {
     write(w, "colour.toml", profile.replace("[[competence]]", "colour = \"red\"\n[[competence]]"));
     write(w, "tea.toml", profile.replace("area = \"consumer_protection\"", "area = \"tea\""));
     write(w, "script.toml", profile.replace("https://harbor.example", "javascript:alert(1)"));
+    let (legal, arrangement, outcome) = (template("legal"), template("arrangement"), template("outcome"));
+    write(w, "day.toml", legal.replace("2026-11-01", "2026-13-01"));
+    write(w, "pigeon.toml", legal.replace("\"email\", \"sms\"", "\"pigeon\""));
+    write(w, "strangers.toml", arrangement.replace("\"harbor\", \"polder\"", "\"nobody\", \"polder\""));
+    write(w, "helpers.toml", outcome.replace("with = []", "with = [\"nobody\"]"));
     write(w, "weights.toml", toml.to_owned() + "[params]\nharm_weights = [1, 2]\n");
     write(w, "soon.toml", toml.to_owned() + "[params]\nwindow = \"soon\"\n");
     write(w, "unknown.toml", format!("colour = 1\n{toml}"));
@@ -283,7 +288,7 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("verify", "case.bundle --evidence other", invalid, "item(s) of evidence do NOT");
     r.add("evidence analyse", "nowhere", invalid, "nowhere");
     r.add("evidence analyse", "", malformed, "DIR");
-    for verb in ["contact template", "profile template"] {
+    for verb in ["contact template", "profile template", "legal template", "arrangement template", "outcome template"] {
         r.add(verb, "extra", malformed, "extra");
     }
     r.add("refer new", "--to polder -o draft", conflict, "draft is there already");
@@ -402,6 +407,21 @@ fn rows(w: &World) -> Vec<Row> {
     {
         r.add("profile publish", &format!("{at} {file}"), invalid, says);
     }
+    for (file, says) in [("day.toml", "as_of"), ("pigeon.toml", "pigeon"), ("nowhere", "nowhere")] {
+        r.add("legal publish", &format!("{at} {file}"), invalid, says);
+    }
+    r.add("legal show", &format!("{at} nobody"), not_found, "nobody");
+    for (verb, none) in [("arrangement publish", "strangers.toml"), ("outcome publish", "helpers.toml")] {
+        r.add(verb, &format!("{at} {none}"), invalid, "nobody");
+        r.add(verb, &format!("{at} nowhere"), invalid, "nowhere");
+    }
+    r.add("arrangement list", &format!("{at} --standing perhaps"), malformed, "standing");
+    r.add("arrangement list", &format!("{at} --with nobody"), not_found, "nobody");
+    r.add("outcome list", &format!("{at} --since soon"), malformed, "since");
+    r.add("outcome list", &format!("{at} --action shrug"), malformed, "shrug");
+    r.add("outcome list", &format!("{at} --name nobody"), not_found, "nobody");
+    r.add("refer who", &format!("{at} misspelt.toml"), invalid, "narative");
+    r.add("refer who", &format!("{at} nowhere"), invalid, "nowhere");
     r.add("application show", &format!("{at} nobody"), not_found, "nobody");
     r.add("application introduce", &format!("{at} nobody"), not_found, "nobody");
     r.add("proposal show", &format!("{at} {nobody}"), not_found, nobody);

@@ -49,6 +49,26 @@ pub fn contact() -> Value {
 }
 
 /// A pro forma that names the evidence.
+pub fn legal() -> Value {
+    json!({ "as_of": "2026-11-01", "note": null, "laws": [{
+        "name": "Spam Act", "article": "12", "url": null, "area": "consumer_protection", "channels": ["email", "sms"],
+        "conduct": ["advance_fee"], "consent_regime": "opt_in", "commercial_only": true, "powers": ["warning", "fine"],
+        "evidence_formats": ["Certified copy"], "facts_needed": ["message_sample"] }] })
+}
+
+pub fn arrangement() -> Value {
+    json!({ "code": "harbour-polder", "title": "Memorandum", "kind": "memorandum", "parties": ["harbour", "polder"],
+        "others": [], "areas": ["consumer_protection"], "signed_on": "2025-04-20", "valid_until": "2030-04-19",
+        "url": null, "ended": false })
+}
+
+pub fn outcome() -> Value {
+    json!({ "slot": "prize-2026", "title": "Sender fined", "on": "2026-10-02", "action": "fine",
+        "area": "consumer_protection", "channel": "email", "conduct": ["advance_fee"],
+        "sanction": { "amount": 2500, "currency": "EUR" }, "redress": null, "redressed": null, "with": ["polder"],
+        "countries": ["NL"], "summary": null, "url": null, "withdrawn": false, "agency_only": false })
+}
+
 pub fn form(item: &EvidenceView) -> Value {
     let digest = |hex: &str| {
         let bytes: Vec<u8> =

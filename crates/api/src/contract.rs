@@ -8,6 +8,8 @@ use crate::ops::{Access, Body, Method, Op, Role, Row};
 use crate::problem::Code;
 use crate::types::*;
 use lapwing_record::directory::{Channel, LawArea, Measure, Profile, Role as ContactRole};
+use lapwing_record::legal::LegalProfile;
+use lapwing_record::register::Action;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// Makes the schema of a type, with what it refers to put among the generator's definitions.
@@ -111,6 +113,11 @@ pub fn contract(op: Op) -> Contract {
         Op::Contacts => Contract::list::<ContactRow>().fails(&[NotFound, Ambiguous]),
         Op::ContactPublish => Contract::call::<ContactIn, Written>(200).fails(OWN_ENTRY),
         Op::ProfilePublish => Contract::call::<Profile, Written>(200).fails(OWN_ENTRY),
+        Op::LegalPublish => Contract::call::<LegalProfile, Written>(200).fails(OWN_ENTRY),
+        Op::Arrangements => Contract::list::<ArrangementRow>().fails(&[NotFound, Ambiguous]),
+        Op::ArrangementPublish => Contract::call::<ArrangementIn, Written>(200).fails(OWN_ENTRY),
+        Op::Outcomes => Contract::list::<OutcomeRow>().fails(&[NotFound, Ambiguous]),
+        Op::OutcomePublish => Contract::call::<OutcomeIn, Written>(200).fails(OWN_ENTRY),
 
         Op::Application => Contract::gives::<ApplicationState>(),
         Op::Applications => Contract::list::<ApplicationRow>(),
@@ -127,6 +134,7 @@ pub fn contract(op: Op) -> Contract {
         Op::Notices => Contract::list::<NoticeView>(),
 
         Op::ReferralCheck => Contract::call::<Check, Checked>(200),
+        Op::WhoCanAct => Contract::call::<WhoCanAct, Candidates>(200),
         Op::Drafts => Contract::new(Takes::Nothing, Gives::Json(201, schema::<Draft>)).fails(&[Conflict, DiskFull]),
         Op::EvidencePut => Contract::new(Takes::Bytes, Gives::Json(201, schema::<EvidenceView>)).fails(&[
             NotFound,
@@ -303,6 +311,15 @@ pub fn parameter(op: Op, name: &str, generator: &mut SchemaGenerator) -> Option<
         (_, "class") => text(one_of(&["agency", "private", "observer"]), "Class of the participant."),
         (_, "country") => {
             text(json_schema!({ "type": "string", "pattern": "^[A-Za-z]{2}$" }), "Country, ISO 3166-1 alpha-2.")
+        }
+        (Op::Arrangements, "standing") => {
+            text(one_of(&["agreed", "claimed", "ended", "expired"]), "Whether the arrangement stands.")
+        }
+        (_, "code") => text(plain(), "The arrangement's code."),
+        (Op::Arrangements, "with") => text(plain(), "NAME of a party."),
+        (_, "action") => text(generator.subschema_for::<Action>(), "What was done."),
+        (Op::Outcomes, "since") => {
+            text(json_schema!({ "type": "string", "format": "date" }), "Actions from this day on.")
         }
         (_, "standing") => text(one_of(&STANDINGS), "Where the participant stands."),
         (_, "log") => text(

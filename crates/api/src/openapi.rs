@@ -26,7 +26,11 @@ const DEFINITIONS: &str = "/components/schemas";
 const TAGS: &[(&str, &[&str], &str)] = &[
     ("Referrals", &["referrals"], "Cases: drafts, evidence, statements, decisions."),
     ("Members", &["members", "charter"], "Who takes part, and why."),
-    ("Contacts", &["contacts", "profile"], "Whom to ask."),
+    (
+        "Contacts",
+        &["contacts", "profile", "legal", "arrangements", "outcomes"],
+        "Whom to ask, and what agencies publish.",
+    ),
     ("Admission", &["application", "applications"], "Who wants to take part."),
     ("Decisions", &["proposals", "motions", "objections", "identity", "notices"], "What officers approve."),
     ("Tokens", &["tokens", "whoami"], "Who may use this API."),

@@ -194,6 +194,13 @@ ops! {
         ? country area channel measure language role open name stale limit cursor;
     ContactPublish Post "/contacts" Clerk Json "Publishes a point of contact; the same slot supersedes.";
     ProfilePublish Post "/profile" Clerk Json "Publishes this participant's profile.";
+    LegalPublish Post "/legal" Clerk Json "Publishes what this agency's law covers; a newer one supersedes.";
+    Arrangements Get "/arrangements" Any List "Arrangements between agencies, and whether they stand. Filters: code, with, standing."
+        ? code with standing limit cursor;
+    ArrangementPublish Post "/arrangements" Clerk Json "Publishes an arrangement; it stands once every party has.";
+    Outcomes Get "/outcomes" Any List "What became of cases. Filters: name, area, channel, action, country, since."
+        ? name area channel action country since limit cursor;
+    OutcomePublish Post "/outcomes" Clerk Json "Publishes what became of a case, for everyone or for agencies only.";
 
     Application Get "/application" Any Json "The state of this node's own application.";
     Applications Get "/applications" Any List "Applications in the inbox.";
@@ -210,6 +217,7 @@ ops! {
     Notices Get "/notices" Any List "What people were told, by what and when.";
 
     ReferralCheck Post "/referrals/check" Cases Json "Checks a pro forma: every fault at once, by field path; its harm score.";
+    WhoCanAct Post "/referrals/who-can-act" Cases Json "The agencies that can act on a pro forma, with reasons and gaps.";
     Drafts Post "/referrals/drafts" Officer Json "Opens a draft: a thread to put evidence into.";
     EvidencePut Put "/referrals/{thread}/evidence" Officer Upload "Uploads an item of evidence into a draft (query: name, media_type, sha256)."
         ? name media_type sha256;

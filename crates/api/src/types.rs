@@ -1,8 +1,13 @@
 //! What the operations take and answer. Times are RFC 3339 in UTC with milliseconds, ids base32, codes stable tokens.
 
+mod register;
+
+pub use register::*;
+
 pub use crate::harm::{HarmRow, HarmTable, HarmView, IncomeView};
 use lapwing_record::directory::{Contact, Profile};
 use lapwing_record::form::Form;
+use lapwing_record::legal::LegalProfile;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -354,6 +359,8 @@ pub struct MemberDetail {
     pub epoch: u64,
     /// How it describes itself.
     pub profile: Option<Profile>,
+    /// What its law covers; null where it has not said.
+    pub legal: Option<LegalProfile>,
     /// Points of contact.
     pub contacts: Vec<ContactRow>,
     /// Its nodes' peer ids.
@@ -721,6 +728,8 @@ pub struct Checked {
     pub harm_table: HarmTable,
     /// Fields of the full form that are still empty: no faults, they may follow as a supplement.
     pub may_follow: Vec<String>,
+    /// How it stands to the target's law; null without a target, or where the target published nothing.
+    pub legal: Option<LegalView>,
 }
 
 /// Opens a draft.

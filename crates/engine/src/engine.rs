@@ -342,6 +342,10 @@ impl Engine {
                     | EntryType::NodeBinding
                     | EntryType::KemKey
                     | EntryType::AgencyContact
+                    | EntryType::LegalProfile
+                    | EntryType::Arrangement
+                    | EntryType::Outcome
+                    | EntryType::AgencyOutcome
             )
         ) {
             step.effects.push(Effect::Event(Event::Directory(pid)));
@@ -543,6 +547,10 @@ impl Engine {
             EntryType::NodeBinding,
             EntryType::KemKey,
             EntryType::AgencyContact,
+            EntryType::LegalProfile,
+            EntryType::Arrangement,
+            EntryType::Outcome,
+            EntryType::AgencyOutcome,
         ];
         if !own.contains(&kind) {
             return Err(Refused::Invalid(format!("a {} entry is not written this way", kind.code())));

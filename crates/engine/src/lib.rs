@@ -16,6 +16,7 @@
 
 pub mod author;
 pub mod case;
+pub mod competence;
 pub mod delivery;
 mod duties;
 pub mod engine;
@@ -27,6 +28,7 @@ pub mod listing;
 pub mod membership;
 mod notify;
 mod propose;
+pub mod register;
 pub mod release;
 pub mod state;
 pub mod step;

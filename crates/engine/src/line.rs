@@ -6,9 +6,11 @@ use lapwing_record::directory::{Contact, KemKey, NodeBinding, Profile};
 use lapwing_record::entry::{Entry, EntryType};
 use lapwing_record::id::{EntryId, NetworkId, Pid};
 use lapwing_record::identity::EpochKeys;
+use lapwing_record::legal::LegalProfile;
 use lapwing_record::membership::{
     Application, Approval, Checkpoint, Excuse, ForkProof, Motion, ObjectionReason, Stances, What,
 };
+use lapwing_record::register::{Arrangement, Outcome};
 use std::sync::Arc;
 
 /// One entry of log 1 or 2 in memory.
@@ -51,6 +53,12 @@ pub enum Says {
     ForkProof(Arc<ForkProof>),
     /// Why its author objects.
     Reason(Arc<ObjectionReason>),
+    /// What its author's law covers.
+    Legal(Arc<LegalProfile>),
+    /// An arrangement that its author is party to.
+    Arrangement(Arc<Arrangement>),
+    /// What became of a case; in log 2, for agencies only.
+    Outcome(Arc<Outcome>),
     /// A type that this version does not know.
     Unknown {
         /// Whether the author's later entries may then be misread.
@@ -143,6 +151,17 @@ fn says(
         }
         EntryType::Checkpoint => Says::Checkpoint(Arc::new(decode!(Checkpoint))),
         EntryType::ForkProof => Says::ForkProof(Arc::new(decode!(ForkProof))),
+        EntryType::LegalProfile => Says::Legal(Arc::new(LegalProfile::decode(body).map_err(|e| fault(&e))?)),
+        EntryType::Arrangement => {
+            let arrangement = Arrangement::decode(body).map_err(|e| fault(&e))?;
+            if !arrangement.parties.contains(&author) {
+                return Err(fault(&"its author is not among the parties"));
+            }
+            Says::Arrangement(Arc::new(arrangement))
+        }
+        EntryType::Outcome | EntryType::AgencyOutcome => {
+            Says::Outcome(Arc::new(Outcome::decode(body).map_err(|e| fault(&e))?))
+        }
         EntryType::ObjectionReason => Says::Reason(Arc::new(decode!(ObjectionReason))),
         EntryType::Inception | EntryType::RootRotate | EntryType::KeyGrant | EntryType::Leave => {
             return Err(fault(&"belongs to log 0"));

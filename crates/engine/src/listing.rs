@@ -5,7 +5,9 @@ use crate::line::{Line, Says};
 use lapwing_record::directory::{Contact, KemKey, NodeBinding, Profile};
 use lapwing_record::entry::LogKind;
 use lapwing_record::id::{EntryId, Kid};
+use lapwing_record::legal::LegalProfile;
 use lapwing_record::membership::{Checkpoint, ObjectionReason, Target};
+use lapwing_record::register::{Arrangement, Outcome};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,6 +37,14 @@ pub struct Listing {
     pub kem_keys: BTreeMap<Kid, Listed<KemKey>>,
     /// Its newest checkpoint.
     pub checkpoint: Option<Listed<Checkpoint>>,
+    /// What its law covers.
+    pub legal: Option<Listed<LegalProfile>>,
+    /// Arrangements that it published, by code.
+    pub arrangements: BTreeMap<String, Listed<Arrangement>>,
+    /// What became of its cases, by slot; withdrawn ones left out.
+    pub outcomes: BTreeMap<String, Listed<Outcome>>,
+    /// The same for agencies only.
+    pub agency_outcomes: BTreeMap<String, Listed<Outcome>>,
     /// Its newest reason against each target.
     pub reasons: BTreeMap<Target, Listed<ObjectionReason>>,
 }
@@ -75,6 +85,18 @@ impl Listing {
                 self.kem_keys.insert(k.kid, listed(line, k));
             }
             Says::Checkpoint(c) => self.checkpoint = Some(listed(line, c)),
+            Says::Legal(l) => self.legal = Some(listed(line, l)),
+            Says::Arrangement(a) => {
+                self.arrangements.insert(a.code.clone(), listed(line, a));
+            }
+            Says::Outcome(o) => {
+                let slots = if log == LogKind::Agy { &mut self.agency_outcomes } else { &mut self.outcomes };
+                if o.withdrawn {
+                    slots.remove(&o.slot);
+                } else {
+                    slots.insert(o.slot.clone(), listed(line, o));
+                }
+            }
             Says::Reason(r) => {
                 self.reasons.insert(r.target, listed(line, r));
             }

@@ -32,7 +32,7 @@ struct Act {
 /// Whether an operation is noted when it succeeds: what changes something, and what lets content out.
 fn is_noted(op: Op) -> bool {
     let row = op.row();
-    let reads = matches!(op, Op::ReferralCheck | Op::Prepare);
+    let reads = matches!(op, Op::ReferralCheck | Op::WhoCanAct | Op::Prepare);
     (row.method != Method::Get && !reads)
         || (row.body == Body::Download && matches!(row.access, Access::Cases | Access::Admin))
 }

@@ -74,10 +74,18 @@ codes! {
         24 "checkpoint" => Checkpoint,
         /// Two entries that contradict each other.
         25 "fork_proof" => ForkProof,
+        /// What a participant's law covers.
+        26 "legal_profile" => LegalProfile,
+        /// An arrangement between agencies.
+        27 "arrangement" => Arrangement,
+        /// What became of a case, for everyone.
+        28 "outcome" => Outcome,
         /// A point of contact for agencies only.
         64 "agency_contact" => AgencyContact,
         /// Why an agency objects; for agencies only.
         65 "objection_reason" => ObjectionReason,
+        /// What became of a case, for agencies only.
+        66 "agency_outcome" => AgencyOutcome,
     }
 }
 

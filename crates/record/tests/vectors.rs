@@ -22,7 +22,9 @@ use lapwing_record::form::Form;
 use lapwing_record::id::{EntryId, NetworkId, Pid};
 use lapwing_record::identity::{Category, EpochKeys, Inception, KeyGrant};
 use lapwing_record::idlog::{IdLog, check_application};
+use lapwing_record::legal::LegalProfile;
 use lapwing_record::membership::{Application, Approval, Stances};
+use lapwing_record::register::{Arrangement, Outcome};
 use lapwing_record::seal::{Sealed, open};
 use lapwing_record::sign::{Context, Detached, PublicKey, SecretKey, Sign1};
 use lapwing_record::statement::{Decide, Receipt, SignedStmt};
@@ -198,6 +200,9 @@ fn read(v: &Json) -> Result<(), String> {
         "stances" => Stances::decode(&bytes).map(drop).map_err(text),
         "contact" => Contact::decode(&bytes).map(drop).map_err(text),
         "profile" => Profile::decode(&bytes).map(drop).map_err(text),
+        "legal-profile" => LegalProfile::decode(&bytes).map(drop).map_err(text),
+        "arrangement" => Arrangement::decode(&bytes).map(drop).map_err(text),
+        "outcome" => Outcome::decode(&bytes).map(drop).map_err(text),
         "node-binding" => NodeBinding::decode(&bytes).map(drop).map_err(text),
         "decide" => decode::<Decide>(&bytes, 1 << 16).map_err(text)?.check().map_err(text),
         "kem-key" => {

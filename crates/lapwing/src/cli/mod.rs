@@ -27,6 +27,7 @@ mod identity;
 mod init;
 mod invite;
 mod key;
+mod legal;
 mod manual;
 mod member;
 mod node;
@@ -34,6 +35,7 @@ mod out;
 mod profile;
 mod proposal;
 mod refer;
+mod register;
 pub mod run_options;
 mod status;
 mod table;
@@ -167,6 +169,12 @@ enum Verb {
     Contact(contact::Contact),
     #[command(subcommand)]
     Profile(profile::Profile),
+    #[command(subcommand)]
+    Legal(legal::Legal),
+    #[command(subcommand)]
+    Arrangement(register::Arrangement),
+    #[command(subcommand)]
+    Outcome(register::Outcome),
     // joining, voting
     #[command(subcommand)]
     Application(application::Application),
@@ -270,6 +278,9 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
         Verb::Log(v) => v.run(ctx),
         Verb::Contact(v) => v.run(ctx),
         Verb::Profile(v) => v.run(ctx),
+        Verb::Legal(v) => v.run(ctx),
+        Verb::Arrangement(v) => v.run(ctx),
+        Verb::Outcome(v) => v.run(ctx),
         Verb::Application(v) => v.run(ctx),
         Verb::Vote(v) => v.run(ctx),
         Verb::Proposal(v) => v.run(ctx),

@@ -33,6 +33,7 @@ use std::time::Duration;
 
 mod check;
 mod draft;
+mod who;
 
 use check::{check_draft, check_items, faulty, harm_lines, harm_words};
 
@@ -47,6 +48,12 @@ pub enum Refer {
     /// Checks a draft: every fault at once, by field, and its harm score.
     #[command(after_help = "Examples:\n  lapwing refer check ./case-7/referral.toml")]
     Check {
+        /// The referral.toml.
+        file: PathBuf,
+    },
+    /// Who can act on a draft: agencies by how they fit it, with reasons.
+    #[command(after_help = "Examples:\n  lapwing refer who ./case-7/referral.toml")]
+    Who {
         /// The referral.toml.
         file: PathBuf,
     },
@@ -142,6 +149,7 @@ impl Refer {
         match self {
             Refer::New(new) => new.run(ctx)?,
             Refer::Check { file } => return check_draft(ctx, &file),
+            Refer::Who { file } => who::who(ctx, &file)?,
             Refer::Submit(submit) => submit.run(ctx)?,
             Refer::List(list) => list.run(ctx)?,
             Refer::Show { thread } => {
@@ -210,6 +218,10 @@ impl Submit {
         if !checked.ok {
             return Err(faulty(&self.file, checked.faults));
         }
+        if !ctx.out.json {
+            ctx.out.line(format!("harm to victims: {}", harm_words(&checked.harm)));
+            super::legal::lines(&draft.to, checked.legal.as_ref()).iter().for_each(|line| ctx.out.line(line));
+        }
         wait::until_interrupted("stopped; run it again to go on");
         let thread = self.upload_all(ctx, &node, &draft.form)?;
         let body = SubmitBody { to: draft.to, form: draft.form, give_up_days: draft.give_up_days };
@@ -217,7 +229,6 @@ impl Submit {
         let value = serde_json::to_value(&said).expect("plain data is JSON");
         if !ctx.out.json {
             ctx.out.line(format!("submitted: case {}", said.thread));
-            ctx.out.line(format!("harm to victims: {}", harm_words(&checked.harm)));
         }
         self.finish(ctx, &node, value, &said.thread)
     }

@@ -160,7 +160,7 @@ impl Desk {
     }
 
     /// Writes an own entry.
-    async fn write(&self, kind: EntryType, body: Vec<u8>) -> Answer {
+    pub(super) async fn write(&self, kind: EntryType, body: Vec<u8>) -> Answer {
         match self.office.command(Command::Write { kind, body }).await? {
             Done::Entry(id) => json(&Written { entry: id.to_string() }),
             other => Err(super::internal("writing an own entry", format!("{other:?}"))),

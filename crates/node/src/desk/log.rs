@@ -87,6 +87,10 @@ fn kind(log: LogKind, says: &Says) -> &'static str {
         Says::Checkpoint(_) => EntryType::Checkpoint,
         Says::ForkProof(_) => EntryType::ForkProof,
         Says::Reason(_) => EntryType::ObjectionReason,
+        Says::Legal(_) => EntryType::LegalProfile,
+        Says::Arrangement(_) => EntryType::Arrangement,
+        Says::Outcome(_) if log == LogKind::Agy => EntryType::AgencyOutcome,
+        Says::Outcome(_) => EntryType::Outcome,
         Says::Unknown { .. } => return "unknown",
         Says::Withheld => return "withheld",
     };
@@ -102,6 +106,11 @@ fn says(state: &State, says: &Says) -> String {
         Says::Contact(c) => format!("point of contact {}: {}", c.slot, c.name),
         Says::Binding(b) if b.revoked => "revokes a node".into(),
         Says::Binding(b) => format!("a node at {}", b.addrs.join(", ")),
+        Says::Legal(l) => format!("what its law covers: {} law(s) as of {}", l.laws.len(), l.as_of),
+        Says::Arrangement(a) if a.ended => format!("says that the arrangement {} has ended", a.code),
+        Says::Arrangement(a) => format!("is party to the arrangement {}: {}", a.code, a.title),
+        Says::Outcome(o) if o.withdrawn => format!("withdraws the outcome {}", o.slot),
+        Says::Outcome(o) => format!("outcome {}: {}, {}", o.slot, o.action, o.title),
         Says::Kem(k) => format!("an encryption key until {}", rfc3339(k.not_after)),
         Says::Introduce(a) => {
             let whom = a.id_log.first().map(|e| e.header().pid);

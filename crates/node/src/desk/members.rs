@@ -79,6 +79,7 @@ fn detail(state: &State, pid: &Pid, now: u64) -> MemberDetail {
         authority_basis: author.id.inception.authority_basis.clone(),
         epoch: author.id.epoch(),
         profile: listing.profile.as_ref().map(|p| (*p.record).clone()),
+        legal: listing.legal.as_ref().map(|l| (*l.record).clone()),
         contacts: rows(state, pid, contacts::sees_agency_contacts(state), now),
         nodes,
         sealable: listing.kem_key(now).is_some(),

@@ -34,12 +34,14 @@ mod paging;
 mod parts;
 mod proposals;
 mod referrals;
+mod register;
 mod release;
 mod say;
 mod status;
 mod submit;
 mod time;
 mod tokens;
+mod who;
 
 pub(crate) use drafts::drafts_of;
 pub(crate) use names::named;
@@ -159,6 +161,11 @@ impl Desk {
             Op::Contacts => self.blocking(call, Desk::contacts).await,
             Op::ContactPublish => self.publish_contact(call).await,
             Op::ProfilePublish => self.publish_profile(call).await,
+            Op::LegalPublish => self.publish_legal(call).await,
+            Op::Arrangements => self.blocking(call, Desk::arrangements).await,
+            Op::ArrangementPublish => self.publish_arrangement(call).await,
+            Op::Outcomes => self.blocking(call, Desk::outcomes).await,
+            Op::OutcomePublish => self.publish_outcome(call).await,
             Op::Application => json(&self.peers.application(&self.view())),
             Op::Applications => self.blocking(call, Desk::applications).await,
             Op::Introduce => self.introduce(call).await,
@@ -173,6 +180,7 @@ impl Desk {
             Op::Identity => self.blocking(call, Desk::identity).await,
             Op::Notices => self.blocking(call, Desk::notices).await,
             Op::ReferralCheck => self.blocking(call, Desk::check_referral).await,
+            Op::WhoCanAct => self.blocking(call, Desk::who_can_act).await,
             Op::Drafts => self.blocking(call, Desk::open_draft).await,
             Op::EvidencePut => self.blocking(call, Desk::put_evidence).await,
             Op::Submit => self.submit(call).await,

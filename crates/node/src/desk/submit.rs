@@ -4,7 +4,9 @@ use super::contacts::fault;
 use super::drafts::vault_problem;
 use super::names;
 use super::referrals::{harm, harm_table};
+use super::register::arrangement_faults;
 use super::time::day;
+use super::who::legal_of;
 use super::{Answer, Desk, SUBMITTING, body, internal, json, path, status_json};
 use crate::office::now_ms;
 use crate::vault::random;
@@ -33,9 +35,13 @@ impl Desk {
         let wanted: Check = body(call)?;
         let view = self.view();
         let mut faults = form_faults(&view.state, &wanted.form, now_ms());
+        let mut legal = None;
         if let Some(to) = &wanted.to {
             match names::participant(&view.state, to) {
-                Ok(target) => faults.extend(target_faults(&view.state, &target, &wanted.form)),
+                Ok(target) => {
+                    faults.extend(target_faults(&view.state, &target, &wanted.form));
+                    legal = legal_of(&view.state, &target, &wanted.form);
+                }
                 Err(problem) => faults.push(FieldFault { path: "to".into(), what: problem.detail }),
             }
         }
@@ -45,6 +51,7 @@ impl Desk {
             harm: harm(&view.state, &wanted.form),
             harm_table: harm_table(&view.state, &wanted.form),
             may_follow: may_follow(&wanted.form).into_iter().map(str::to_owned).collect(),
+            legal,
         })
     }
 
@@ -201,6 +208,7 @@ fn target_faults(state: &State, to: &Pid, form: &Form) -> Vec<FieldFault> {
         Some(Class::Observer) => faults.push(at("to", format!("{name} is an observer: it takes no referrals"))),
         _ => {}
     }
+    faults.extend(arrangement_faults(state, to, form.arrangement.as_deref().unwrap_or_default(), now_ms()));
     if state.my_id().inception.class == Class::Private && form.kind != Some(ReferralKind::SpontaneousInformation) {
         faults.push(at("kind", "a private-sector participant sends spontaneous_information only".into()));
     }

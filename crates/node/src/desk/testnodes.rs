@@ -383,6 +383,7 @@ async fn a_whole_form_that_asks_for_nothing_arrives_as_it_was_and_weighs_the_sam
     let t = [("thread", thread.as_str())];
     let mut whole = Form { kind: Some(ReferralKind::SpontaneousInformation), assistance: None, ..whole() };
     whole.retention_until = Some("2030-01-31".into());
+    whole.arrangement = Some(vec![lapwing_record::form::LAP_BEST_EFFORTS.into()]);
     // the original is announced and held back, its redacted copy travels
     let redacted = b"redacted";
     let copy = whole.evidence.as_mut().unwrap();

@@ -351,6 +351,21 @@ pub fn records(bad: &mut Bad<'_>) {
     }
     let nameless = Profile { display_name: String::new(), ..profile() };
     bad.plain("profile: without a name", "profile", encode(&nameless), "at least one character");
+    let legal = |change: fn(&mut lapwing_record::legal::LegalProfile)| {
+        let mut profile = lapwing_record::legal::sample();
+        change(&mut profile);
+        encode(&profile)
+    };
+    let undated = legal(|p| p.as_of = "2026-13-01".into());
+    bad.plain("legal profile: of no day", "legal-profile", undated, "must be a day");
+    let disordered = legal(|p| p.laws[0].channels.reverse());
+    bad.plain("legal profile: channels out of order", "legal-profile", disordered, "channels ascend");
+    let mut alone = lapwing_record::register::sample_arrangement();
+    (alone.others, alone.parties) = (vec![], vec![Pid([1; 32])]);
+    bad.plain("arrangement: of one party", "arrangement", encode(&alone), "two parties or more");
+    let mut foreign = lapwing_record::register::sample_outcome();
+    foreign.countries = vec!["XY1".into()];
+    bad.plain("outcome: in no country", "outcome", encode(&foreign), "countries are ISO 3166-1");
     let binding = |peer: Vec<u8>, addrs| NodeBinding { peer: Bytes(peer), addrs, not_after: 1, revoked: false };
     bad.plain("binding: no peer id", "node-binding", encode(&binding(vec![], vec![])), "1 to 64 bytes");
     let nine = binding(vec![1; 38], vec!["/ip4/192.0.2.1/tcp/1".into(); 9]);

@@ -211,6 +211,10 @@ fn entries(w: &World) -> (&'static str, Json) {
         (EntryType::ForkProof, encode(&ForkProof { a, b })),
         (EntryType::AgencyContact, encode(&contact())),
         (EntryType::ObjectionReason, encode(&reason)),
+        (EntryType::LegalProfile, encode(&lapwing_record::legal::sample())),
+        (EntryType::Arrangement, encode(&lapwing_record::register::sample_arrangement())),
+        (EntryType::Outcome, encode(&lapwing_record::register::sample_outcome())),
+        (EntryType::AgencyOutcome, encode(&lapwing_record::register::sample_outcome())),
     ];
     let signers = json!([hex(h.feed.public().bytes())]);
     let row = |name: String, entry: &Entry, signers: &Json, threshold: u64| {

@@ -3,6 +3,7 @@
 use super::{ReferralToml, place};
 use crate::cli::Ctx;
 use crate::cli::fail;
+use crate::cli::legal;
 use crate::cli::out::{Out, one_line};
 use crate::cli::profile::read_toml;
 use crate::cli::table as columns;
@@ -54,6 +55,7 @@ fn local_check(form: &Form) -> Checked {
         harm: HarmView::of(form, &weights),
         harm_table: HarmTable::of(form, &weights),
         may_follow: may_follow(form).into_iter().map(str::to_owned).collect(),
+        legal: None,
     }
 }
 
@@ -107,6 +109,7 @@ pub fn check_draft(ctx: &Ctx, file: &Path) -> Result<ExitCode, Problem> {
     checked.faults.extend(check_items(ctx.out, file, &draft.form));
     checked.ok = checked.faults.is_empty();
     let mut lines = harm_lines(&checked.harm, &checked.harm_table);
+    lines.extend(legal::lines(&draft.to, checked.legal.as_ref()));
     if !checked.may_follow.is_empty() {
         lines.push(format!("empty, may follow as a supplement: {}", checked.may_follow.join(", ")));
     }
@@ -125,6 +128,7 @@ pub fn check_draft(ctx: &Ctx, file: &Path) -> Result<ExitCode, Problem> {
     let mut value = serde_json::to_value(&problem).expect("plain data is JSON");
     value["harm"] = serde_json::to_value(&checked.harm).expect("plain data is JSON");
     value["harm_table"] = serde_json::to_value(&checked.harm_table).expect("plain data is JSON");
+    value["legal"] = serde_json::to_value(&checked.legal).expect("plain data is JSON");
     value["may_follow"] = serde_json::to_value(&checked.may_follow).expect("plain data is JSON");
     ctx.out.value(&value);
     Ok(fail::exit_code(&problem))
