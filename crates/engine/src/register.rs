@@ -50,9 +50,12 @@ pub struct Registered {
     pub standing: Standing,
 }
 
+/// Who published it, and what.
+type Published = (Pid, Listed<Arrangement>);
+
 /// The register at `now` (milliseconds UTC): by code, and, where parties published different terms under one code, each.
 pub fn arrangements(federation: &Federation, now: u64) -> Vec<Registered> {
-    let mut by_terms: BTreeMap<(String, Digest), Vec<(Pid, Listed<Arrangement>)>> = BTreeMap::new();
+    let mut by_terms: BTreeMap<(String, Digest), Vec<Published>> = BTreeMap::new();
     for pid in federation.pids() {
         for listed in federation.listing(&pid).into_iter().flat_map(|l| l.arrangements.values()) {
             let key = (listed.record.code.clone(), listed.record.terms());
@@ -62,7 +65,7 @@ pub fn arrangements(federation: &Federation, now: u64) -> Vec<Registered> {
     by_terms.into_values().map(|published| registered(federation, published, now)).collect()
 }
 
-fn registered(federation: &Federation, published: Vec<(Pid, Listed<Arrangement>)>, now: u64) -> Registered {
+fn registered(federation: &Federation, published: Vec<Published>, now: u64) -> Registered {
     let published_by: BTreeSet<Pid> = published.iter().map(|(pid, _)| *pid).collect();
     let ended = published.iter().any(|(_, listed)| listed.record.ended);
     // the same terms, whoever's copy it is: the lowest author's, so that every node shows the same
