@@ -53,7 +53,11 @@ impl Scene {
 
     /// What stands in the path where nothing particular is meant.
     pub fn path(&self, op: Op) -> Vec<String> {
-        if op.row().path.contains("{name}") { vec!["polder".into()] } else { vec![] }
+        match op.row().path {
+            path if path.contains("{name}") => vec!["polder".into()],
+            path if path.contains("{thread}") => vec![self.world.thread.clone()],
+            _ => vec![],
+        }
     }
 
     pub fn send(
@@ -235,6 +239,7 @@ pub fn call(scene: &mut Scene, op: Op) -> Answer {
         | Op::Notices
         | Op::Referrals
         | Op::Erasures
+        | Op::Absences
         | Op::Audit
         | Op::Backup
         | Op::OpenApi
@@ -257,6 +262,25 @@ pub fn call(scene: &mut Scene, op: Op) -> Answer {
             let again = scene.get("harbour", Op::Export, &[draft], "", &[]);
             assert_eq!(again.problem("Export").code.as_str(), "content_gone");
             erased
+        }
+        Op::Notes => {
+            let note = json!({ "text": "They wait for the registrar." });
+            scene.post("harbour", Op::NoteWrite, &[&thread], &note);
+            let notes = scene.get("harbour", op, &[thread], "", &[]);
+            assert_eq!(notes.json()["items"][0]["text"], note["text"]);
+            notes
+        }
+        Op::NoteWrite => scene.post("harbour", op, &[&thread], &json!({ "text": "Call them on Monday." })),
+        Op::CaseAssign => {
+            let assigned = scene.post("harbour", op, &[&thread], &json!({ "to": "local-officer" }));
+            let row = scene.get("harbour", Op::Referrals, &[], "?assigned=local-officer", &[]).json();
+            assert_eq!(row["items"][0]["thread"], thread.as_str());
+            assigned
+        }
+        Op::AbsenceSet => {
+            scene.post("harbour", Op::TokenNew, &[], &json!({ "name": "deputy", "role": "officer" }));
+            let away = json!({ "until": "2099-01-01T00:00:00Z", "delegate": "deputy" });
+            scene.post("harbour", op, &[], &away)
         }
         Op::CaseHold => {
             let hold = scene.post("harbour", op, &[&thread], &json!({ "stands": true }));

@@ -70,6 +70,10 @@ fn good(w: &World, op: Op) -> Good {
         Op::ArrangementPublish => with(&[], "code", arrangement()),
         Op::OutcomePublish => with(&[], "slot", outcome()),
         Op::WhoCanAct => with(&[], "form", json!({ "form": {} })),
+        Op::Notes => path(&[case]),
+        Op::NoteWrite => with(&[case], "text", json!({ "text": "x" })),
+        Op::CaseAssign => with(&[case], "to", json!({ "to": "local-officer" })),
+        Op::AbsenceSet => with(&[], "until", json!({ "until": "2099-01-01T00:00:00Z", "delegate": "local-officer" })),
         Op::Introduce => path(&["nobody"]),
         Op::Propose => with(&[], "target", json!({ "act": "consent", "target": w.savanna })),
         Op::Proposal | Op::DropProposal => path(&[&w.proposal]),
@@ -102,6 +106,7 @@ fn good(w: &World, op: Op) -> Good {
         | Op::Charter
         | Op::Contacts
         | Op::Arrangements
+        | Op::Absences
         | Op::Outcomes
         | Op::Application
         | Op::Applications
@@ -362,6 +367,7 @@ impl Rows<'_> {
             | Op::Charter
             | Op::Application
             | Op::Applications
+            | Op::Absences
             | Op::Proposals
             | Op::Motions
             | Op::Identity
@@ -465,6 +471,26 @@ impl Rows<'_> {
                     "tea",
                 );
                 self.bent("/website", json!("javascript:alert(1)"), invalid, "website");
+            }
+            Op::Notes => self.ids(0),
+            Op::NoteWrite => {
+                self.ids(0);
+                self.bent("/text", json!(""), invalid, "text");
+                self.bent("/text", json!(long(8193)), invalid, "text");
+                self.bent("/text", json!("a\u{202e}b"), invalid, "text");
+            }
+            Op::CaseAssign => {
+                self.ids(0);
+                self.bent("/to", json!("nobody"), invalid, "to");
+                self.bent("/to", json!("test-analyst"), invalid, "to");
+            }
+            Op::AbsenceSet => {
+                self.bent("/until", json!("soon"), invalid, "until");
+                self.bent("/until", json!("1999-01-01T00:00:00Z"), invalid, "until");
+                self.bent("/delegate", json!("nobody"), invalid, "delegate");
+                self.bent("/delegate", json!("test-officer"), invalid, "delegate");
+                self.bent("/delegate", json!(null), invalid, "delegate");
+                self.bent("/who", json!("nobody"), invalid, "who");
             }
             Op::LegalPublish => {
                 self.bent("/as_of", json!("2026-02-30"), invalid, "as_of");

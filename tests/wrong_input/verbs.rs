@@ -420,6 +420,14 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("outcome list", &format!("{at} --since soon"), malformed, "since");
     r.add("outcome list", &format!("{at} --action shrug"), malformed, "shrug");
     r.add("outcome list", &format!("{at} --name nobody"), not_found, "nobody");
+    r.add("note write", &format!("{at} {nobody} text"), not_found, nobody);
+    r.add("note list", &format!("{at} {nobody}"), not_found, nobody);
+    r.add("assign", &format!("{at} {case} nobody"), invalid, "nobody");
+    r.add("assign", &format!("{at} {case}"), malformed, "NAME");
+    r.add("absence list", &format!("{at} extra"), malformed, "extra");
+    r.add("absence set", &format!("{at} --until soon --delegate x1"), invalid, "soon");
+    r.add("absence set", &format!("{at} --until 3d --delegate nobody"), invalid, "nobody");
+    r.add("absence end", &format!("{at} --who nobody"), invalid, "nobody");
     r.add("refer who", &format!("{at} misspelt.toml"), invalid, "narative");
     r.add("refer who", &format!("{at} nowhere"), invalid, "nowhere");
     r.add("application show", &format!("{at} nobody"), not_found, "nobody");

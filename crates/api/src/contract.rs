@@ -168,6 +168,11 @@ pub fn contract(op: Op) -> Contract {
             NotReleased,
         ]),
 
+        Op::Notes => Contract::list::<NoteView>().fails(&[NotFound, Ambiguous, NotReleased]),
+        Op::NoteWrite => Contract::call::<NoteNew, Done>(200).fails(KEPT),
+        Op::CaseAssign => Contract::call::<Assign, Done>(200).fails(KEPT),
+        Op::Absences => Contract::list::<AbsenceView>(),
+        Op::AbsenceSet => Contract::call::<AbsenceNew, Done>(200).fails(&[Invalid, Conflict, Stopping, DiskFull]),
         Op::CaseErase => Contract::gives::<Done>().fails(&[NotFound, Ambiguous, Conflict, Stopping, DiskFull]),
         Op::CaseHold => {
             Contract::call::<HoldRequest, Done>(200).fails(&[NotFound, Ambiguous, Conflict, Stopping, DiskFull])
@@ -213,6 +218,16 @@ const APPROVED: &[Code] = &[
     Code::Standing,
     Code::HeadUnchecked,
     Code::Unconfirmed,
+    Code::Stopping,
+    Code::DiskFull,
+];
+/// Something internal to a case.
+const KEPT: &[Code] = &[
+    Code::NotFound,
+    Code::Ambiguous,
+    Code::Invalid,
+    Code::Conflict,
+    Code::ContentGone,
     Code::Stopping,
     Code::DiskFull,
 ];
@@ -365,6 +380,7 @@ pub fn parameter(op: Op, name: &str, generator: &mut SchemaGenerator) -> Option<
             json_schema!({ "type": "string", "enum": ["own", "court"], "default": "own" }),
             "What it is made for: this agency's own use, or a court's. Markings may forbid either.",
         ),
+        (_, "assigned") => text(plain(), "The name of the token that works on it or stands in; `none`: nobody does."),
         (_, "stuck") => text(flag(), "Whether something in it waits for delivery although it was tried."),
         _ => None,
     }

@@ -222,8 +222,8 @@ ops! {
     EvidencePut Put "/referrals/{thread}/evidence" Officer Upload "Uploads an item of evidence into a draft (query: name, media_type, sha256)."
         ? name media_type sha256;
     Submit Post "/referrals/{thread}/submit" Officer Json "Submits a referral: durable before the answer.";
-    Referrals Get "/referrals" Cases List "Referrals. Filters: stage, with, role, stuck; in order of last change."
-        ? stage with role stuck limit cursor;
+    Referrals Get "/referrals" Cases List "Referrals. Filters: stage, with, role, stuck, assigned; in order of last change."
+        ? stage with role stuck assigned limit cursor;
     Referral Get "/referrals/{thread}" Cases Json "One referral: pro forma, timeline, decisions, evidence, delivery.";
     Prepare Post "/referrals/{thread}/prepare" Cases Json "The exact bytes that an officer approves for an acknowledgement or decision.";
     Say Post "/referrals/{thread}/statements" Officer Json "Acknowledges, asks, supplements, decides, withdraws, closes.";
@@ -232,6 +232,11 @@ ops! {
     Export Get "/referrals/{thread}/export" Cases Download "The case as one bundle that `lapwing verify` checks offline. Purpose: own or court."
         ? purpose;
 
+    Notes Get "/referrals/{thread}/notes" Cases List "Internal notes of a case, oldest first. They are never sent." ? limit cursor;
+    NoteWrite Post "/referrals/{thread}/notes" Officer Json "Writes an internal note. It stays on this node.";
+    CaseAssign Post "/referrals/{thread}/assign" Officer Json "Says who works on a case here, or nobody.";
+    Absences Get "/absences" Cases List "Who is away, until when, and who acts meanwhile.";
+    AbsenceSet Post "/absences" Officer Json "Says that an officer is away and who acts meanwhile, or that it is back.";
     CaseErase Post "/referrals/{thread}/erase" Officer Json "Erases the content of a case here for good: its key is destroyed. Ids, hashes and receipts stay.";
     CaseHold Post "/referrals/{thread}/hold" Officer Json "Begins or ends a legal hold on a case: while it stands the case is not erased.";
     Erasures Get "/erasures" Cases List "What was erased here: cases and when, the latest first." ? limit cursor;

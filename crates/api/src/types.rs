@@ -1,7 +1,9 @@
 //! What the operations take and answer. Times are RFC 3339 in UTC with milliseconds, ids base32, codes stable tokens.
 
+mod internal;
 mod register;
 
+pub use internal::*;
 pub use register::*;
 
 pub use crate::harm::{HarmRow, HarmTable, HarmView, IncomeView};
@@ -886,6 +888,15 @@ pub struct ReferralRow {
     pub changed: Time,
     /// Statements that wait for delivery, and why.
     pub stuck: Option<Stuck>,
+    /// Who works on it here: the name of a token.
+    #[serde(default)]
+    pub assigned: Option<String>,
+    /// Who acts now: that one, or who stands in for it.
+    #[serde(default)]
+    pub acting: Option<String>,
+    /// Internal notes; they are never sent.
+    #[serde(default)]
+    pub notes: usize,
     /// The rule by which its marking keeps the content from the caller's role.
     #[serde(default)]
     pub withheld: Option<String>,

@@ -527,6 +527,8 @@ impl Engine {
             Command::IdEntry(entry) => self.id_entry(*entry, now, step),
             Command::Say(saying) => self.say(*saying, now, step),
             Command::Erase(thread) => self.erase(thread, now, step),
+            Command::Internal { thread, by, matter } => self.keep_internal(thread, by, matter, now, step),
+            Command::Absence { who, absence } => self.keep_absence(who, absence, now, step),
             Command::Hold { thread, stands } => self.hold(thread, stands, now, step),
             Command::AssertCurrent => {
                 if let HeadCheck::Waiting { answers, .. } = &self.head {

@@ -12,9 +12,9 @@ use lapwing_record::membership::{Application, Approval, Motion, Target};
 use lapwing_record::sign::{Detached, Sign1};
 use lapwing_record::{cbor_array, cbor_tagged, codes};
 
-/// The format of these facts, as it stands in the journal: 1 had those up to 16. An earlier program refuses a journal
+/// The format of these facts, as it stands in the journal: 1 had those up to 16, 2 those up to 19. An earlier program refuses a journal
 /// with a later one instead of misreading it.
-pub const FORMAT: u16 = 2;
+pub const FORMAT: u16 = 3;
 
 cbor_array! {
     /// An entry is kept, whoever wrote it.
@@ -300,6 +300,34 @@ cbor_array! {
     }
 }
 
+cbor_array! {
+    /// Something that this agency keeps to itself about a case.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Internal {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// The case.
+        pub thread: ThreadId,
+        /// The name of the token that wrote it.
+        pub by: String,
+        /// What.
+        pub matter: crate::internal::Matter,
+    }
+}
+
+cbor_array! {
+    /// Somebody of this agency is away, or is back.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Absence {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// The name of a token.
+        pub who: String,
+        /// From and until, milliseconds UTC, and the name of who acts meanwhile; null: back.
+        pub away: Option<(u64, u64, String)>,
+    }
+}
+
 cbor_tagged! {
     /// One line of the journal. A number once given keeps its meaning; what is added raises [`FORMAT`].
     #[derive(Clone, Debug, PartialEq)]
@@ -342,6 +370,10 @@ cbor_tagged! {
         18 => Erased(Erased),
         /// A legal hold.
         19 => Held(Held),
+        /// A note, or who works on a case.
+        32 => Internal(Internal),
+        /// Who is away.
+        33 => Absence(Absence),
         /// A statement of our own came back from the other side after a restore.
         16 => Recovered(Said),
     }

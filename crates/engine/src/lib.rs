@@ -22,6 +22,7 @@ mod duties;
 pub mod engine;
 pub mod fact;
 pub mod federation;
+pub mod internal;
 pub mod keeping;
 pub mod line;
 pub mod listing;

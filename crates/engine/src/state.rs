@@ -7,6 +7,7 @@ use crate::author::Placed;
 use crate::case::{Case, Delivery, Told};
 use crate::fact::{self, Fact, Notice};
 use crate::federation::{Changes, Federation};
+use crate::internal::{Absence, Internal, Matter, Note};
 use crate::line::Line;
 use crate::membership::{Item, Standing, Target, Word};
 use lapwing_record::audit::Trail;
@@ -79,6 +80,10 @@ pub struct State {
     pub reserved: Arc<Vec<fact::Reserved>>,
     /// Who has signed for our objections.
     pub acks: RedBlackTreeMapSync<EntryId, BTreeSet<Pid>>,
+    /// What this agency keeps to itself, by case.
+    pub internals: RedBlackTreeMapSync<ThreadId, Arc<Internal>>,
+    /// Who is away, by the name of the token.
+    pub absences: RedBlackTreeMapSync<String, Absence>,
     /// Evidence that is here.
     pub blobs: RedBlackTreeMapSync<Digest, ThreadId>,
     /// States that this node has passed through.
@@ -106,6 +111,8 @@ impl State {
             notices: RedBlackTreeMapSync::new_sync(),
             reserved: Arc::default(),
             acks: RedBlackTreeMapSync::new_sync(),
+            internals: RedBlackTreeMapSync::new_sync(),
+            absences: RedBlackTreeMapSync::new_sync(),
             blobs: RedBlackTreeMapSync::new_sync(),
             reached: Arc::default(),
             digest: Digest([0; 32]),
@@ -230,6 +237,14 @@ impl State {
             Fact::HeadChecked(_) => {}
             Fact::Audited(row) => self.trail.push(row),
             Fact::Erased(e) => self.erase(e),
+            Fact::Internal(i) => self.keep_internal(i),
+            Fact::Absence(a) => match &a.away {
+                Some((from, until, delegate)) => {
+                    let absence = Absence { from: *from, until: *until, delegate: delegate.clone() };
+                    self.absences.insert_mut(a.who.clone(), absence);
+                }
+                None => drop(self.absences.remove_mut(&a.who)),
+            },
             Fact::Held(h) => {
                 if let Some(case) = self.cases.get(&h.thread) {
                     let case = Case { held: h.stands, changed: h.at, ..(**case).clone() };
@@ -238,6 +253,25 @@ impl State {
             }
         }
         out
+    }
+
+    fn keep_internal(&mut self, kept: &fact::Internal) {
+        let mut internal = self.internal(&kept.thread);
+        match &kept.matter {
+            Matter::Note((_, kind, _)) => internal.notes.push(Note { at: kept.at, by: kept.by.clone(), kind: *kind }),
+            Matter::Assigned(to) => internal.assigned.clone_from(to),
+        }
+        self.internals.insert_mut(kept.thread, Arc::new(internal));
+    }
+
+    /// What this agency keeps to itself about a case.
+    pub fn internal(&self, thread: &ThreadId) -> Internal {
+        self.internals.get(thread).map(|i| (**i).clone()).unwrap_or_default()
+    }
+
+    /// Who is away, by name.
+    pub fn away(&self) -> BTreeMap<String, Absence> {
+        self.absences.iter().map(|(who, absence)| (who.clone(), absence.clone())).collect()
     }
 
     /// What waits for delivery is given up: its content cannot be read any more.

@@ -1,6 +1,7 @@
 //! What goes into the engine and what comes out: the two types that carry the house (architecture).
 
 use crate::fact::{Fact, Notice};
+use crate::internal::{Absence, Matter};
 use lapwing_record::audit::Attempt;
 use lapwing_record::cbor::Bytes;
 use lapwing_record::entry::{Entry, EntryType, Header};
@@ -165,6 +166,22 @@ pub enum Command {
         thread: ThreadId,
         /// Whether it stands from now on.
         stands: bool,
+    },
+    /// Keep something internal to a case.
+    Internal {
+        /// The case.
+        thread: ThreadId,
+        /// The name of the token that asks.
+        by: String,
+        /// What.
+        matter: Matter,
+    },
+    /// Somebody is away, or is back (none).
+    Absence {
+        /// The name of the token.
+        who: String,
+        /// When, and who acts meanwhile.
+        absence: Option<Absence>,
     },
 }
 

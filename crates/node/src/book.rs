@@ -3,10 +3,11 @@
 //! | tree | key | value |
 //! |---|---|---|
 //! | `entry` | pid ‖ log ‖ epoch ‖ seq ‖ id | journal position |
-//! | `message` | statement id | journal position |
+//! | `message` | id of a statement, or of a note | journal position |
 //! | `audit` | number of the row | journal position |
 
 use lapwing_engine::fact::Fact;
+use lapwing_engine::internal::{Matter, note_id};
 use lapwing_record::audit::Row;
 use lapwing_record::cbor::{self, Bytes, encode};
 use lapwing_record::entry::{Entry, LogKind};
@@ -69,6 +70,11 @@ pub fn note(fact: &Fact, position: Position, batch: &mut Batch) {
             batch.put("entry", &key, &position.to_bytes());
         }
         Fact::Said(s) | Fact::Recovered(s) => batch.put("message", &s.open.id.0, &position.to_bytes()),
+        Fact::Internal(i) => {
+            if let Matter::Note((n, ..)) = &i.matter {
+                batch.put("message", &note_id(&i.thread, *n).0, &position.to_bytes());
+            }
+        }
         Fact::Audited(row) => batch.put("audit", &row.n.to_be_bytes(), &position.to_bytes()),
         Fact::Heard(h) => batch.put("message", &h.open.id.0, &position.to_bytes()),
         _ => {}
@@ -143,12 +149,16 @@ impl Book {
         Ok(rows)
     }
 
-    /// The locked content of a statement.
+    /// The locked content of a statement or note.
     pub fn locked(&self, id: &MsgId) -> Result<Option<Bytes>, BookError> {
         let Some(value) = self.index.get("message", &id.0)? else { return Ok(None) };
         Ok(match self.fact_at(&value)? {
             Some(Fact::Said(s) | Fact::Recovered(s)) => Some(s.locked),
             Some(Fact::Heard(h)) => Some(h.locked),
+            Some(Fact::Internal(i)) => match i.matter {
+                Matter::Note((_, _, locked)) => Some(locked),
+                Matter::Assigned(_) => None,
+            },
             _ => None,
         })
     }

@@ -25,6 +25,7 @@ mod health;
 pub mod hex;
 mod identity;
 mod init;
+mod internal;
 mod invite;
 mod key;
 mod legal;
@@ -195,6 +196,11 @@ enum Verb {
     Refer(refer::Refer),
     #[command(subcommand)]
     Case(case::Case),
+    #[command(subcommand)]
+    Note(internal::Note),
+    Assign(internal::Assign),
+    #[command(subcommand)]
+    Absence(internal::Absence),
     Verify(verify::Verify),
     #[command(subcommand)]
     Evidence(evidence::Evidence),
@@ -291,6 +297,9 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
         Verb::Leave(v) => v.run(ctx),
         Verb::Refer(v) => return v.run(ctx),
         Verb::Case(v) => v.run(ctx),
+        Verb::Note(v) => v.run(ctx),
+        Verb::Assign(v) => v.run(ctx),
+        Verb::Absence(v) => v.run(ctx),
         Verb::Verify(v) => return v.run(ctx),
         Verb::Evidence(v) => v.run(ctx),
         Verb::Completions(v) => v.run(ctx),

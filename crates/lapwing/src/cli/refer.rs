@@ -120,6 +120,9 @@ pub struct List {
     /// Only those whose delivery waits.
     #[arg(long)]
     stuck: bool,
+    /// Only those that this officer works on or stands in for; `none`: nobody does.
+    #[arg(long, value_name = "NAME")]
+    assigned: Option<String>,
 }
 
 /// A draft as it is written.
@@ -321,7 +324,13 @@ impl Submit {
 impl List {
     fn run(self, ctx: &Ctx) -> Done {
         let stuck = self.stuck.then(|| "true".to_owned());
-        let query = filters(&[("stage", self.stage), ("with", self.with), ("role", self.role), ("stuck", stuck)]);
+        let query = filters(&[
+            ("stage", self.stage),
+            ("with", self.with),
+            ("role", self.role),
+            ("stuck", stuck),
+            ("assigned", self.assigned),
+        ]);
         let list = ctx.node()?.list(Op::Referrals, &[], &query)?;
         if ctx.out.json {
             ctx.out.value(&list);

@@ -52,6 +52,13 @@ pub fn show(mut ms: u64) -> String {
     out
 }
 
+/// Reads a point in time from which on something holds: as [`point`], but a date is its begin.
+pub fn begin(text: &str) -> Result<u64, String> {
+    let Ok(date) = text.parse::<Date>() else { return point(text) };
+    let at = date.to_zoned(TimeZone::system()).map_err(|e| format!("`{text}`: {e}"))?.timestamp();
+    u64::try_from(at.as_millisecond()).map_err(|_| format!("`{text}` lies before 1970"))
+}
+
 /// Reads a point in time: a date (its end, in the local zone), an RFC 3339 time, or a duration from now. Milliseconds.
 pub fn point(text: &str) -> Result<u64, String> {
     let at = if let Ok(at) = text.parse::<jiff::Timestamp>() {

@@ -23,6 +23,7 @@ mod export;
 mod exposure;
 mod hex;
 mod identity;
+mod internal;
 mod log;
 mod members;
 mod motions;
@@ -191,6 +192,11 @@ impl Desk {
             Op::EvidenceFetch => self.fetch_evidence(&call),
             Op::EvidenceGet => self.blocking(call, Desk::get_evidence).await,
             Op::Export => self.blocking(call, Desk::export).await,
+            Op::Notes => self.blocking(call, Desk::notes).await,
+            Op::NoteWrite => self.write_note(call).await,
+            Op::CaseAssign => self.assign(call).await,
+            Op::Absences => self.blocking(call, Desk::absences).await,
+            Op::AbsenceSet => self.set_absence(call).await,
             Op::CaseErase => self.erase_case(call).await,
             Op::CaseHold => self.hold_case(call).await,
             Op::Erasures => self.blocking(call, Desk::erasures).await,

@@ -1,11 +1,13 @@
 //! Cases: the list, and one of them whole.
 
 use super::drafts::vault_problem;
+use super::internal::{assigned, is_assigned};
 use super::names::{self, id_only, name_of};
 use super::paging::page;
 use super::release::{consents, not_released, reader, shows, without_withheld_parties};
 use super::time::rfc3339;
 use super::{Answer, Desk, filter, flag, internal, json, parsed, path};
+use crate::office::now_ms;
 use crate::post::{self, PostError};
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::Call;
@@ -59,10 +61,12 @@ impl Desk {
         let with = filter(call, "with").map(|name| names::participant(state, name)).transpose()?;
         let role: Option<Part> = parsed(call, "role")?;
         let stuck_only = flag(call, "stuck")?;
+        let (by, now) = (filter(call, "assigned"), now_ms());
         let chosen = state.cases.values().filter(|case| {
             stage.is_none_or(|s| s == case.stage())
                 && with.is_none_or(|w| w == case.peer(&state.me))
                 && role.is_none_or(|r| r == Part::of(case, &state.me))
+                && by.is_none_or(|by| is_assigned(state, &case.thread, by, now))
                 && stuck_only.is_none_or(|s| s == stuck(case, &state.me).is_some())
         });
         // newest change first
@@ -154,6 +158,8 @@ impl Desk {
 
     fn row(&self, state: &State, case: &Case, form: Option<&Form>, exit: Exit) -> ReferralRow {
         let peer = case.peer(&state.me);
+        let internal = state.internal(&case.thread);
+        let (assigned, acting) = assigned(state, &internal, now_ms());
         let submit = case.asked.first();
         let withheld = submit.and_then(|told| withheld(state.me, told, &consents(case, state.me), exit));
         ReferralRow {
@@ -169,6 +175,9 @@ impl Desk {
             submitted: rfc3339(case.asked.first().map_or(0, |t| t.open.clock)),
             changed: rfc3339(case.changed),
             stuck: stuck(case, &state.me),
+            assigned,
+            acting,
+            notes: internal.notes.len(),
             withheld,
         }
     }
