@@ -1,6 +1,10 @@
 //! What the operations take and answer. Times are RFC 3339 in UTC with milliseconds, ids base32, codes stable tokens.
 
 pub use crate::harm::{HarmRow, HarmTable, HarmView, IncomeView};
+pub use crate::search::{
+    FacetCount, Filters, SavedNews, SavedRun, SavedSearch, SearchFacets, SearchSave, Seen, SeenAnswer, SeenAsk,
+    SeenCase, SeenIdentifier, SeenRequest,
+};
 use lapwing_record::directory::{Contact, Profile};
 use lapwing_record::form::Form;
 use schemars::JsonSchema;

@@ -35,6 +35,8 @@ const FORM: &str = "1";
 const HEAP: usize = 32 << 20;
 /// The share of a segment's documents that may be outdated before it is merged.
 const OUTDATED: f32 = 0.3;
+/// Documents of a segment that is merged no further: erasing one writes no more than such a segment anew.
+const MERGED: usize = 20_000;
 /// Bytes of a block of what is stored beside the words.
 const STORED_BLOCK: usize = 4096;
 /// Blocks of that kind that a reader keeps.
@@ -185,6 +187,12 @@ struct Live {
     mark: Option<Vec<u8>>,
 }
 
+impl Live {
+    fn current(&self) -> Current {
+        Current { reader: self.reader.clone(), mark: self.mark.clone() }
+    }
+}
+
 enum State {
     Live(Box<Live>),
     Broken(String),
@@ -196,9 +204,15 @@ pub struct Index {
     terms: Zeroizing<[u8; 32]>,
     stamp: String,
     pub(crate) fields: Fields,
-    /// One writes at a time; questions take the reader below.
+    /// One writes at a time; questions take what stands below.
     state: Mutex<State>,
-    reader: RwLock<Result<IndexReader, String>>,
+    current: RwLock<Result<Current, String>>,
+}
+
+/// What questions see, whoever writes meanwhile.
+struct Current {
+    reader: IndexReader,
+    mark: Option<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Index {
@@ -292,6 +306,7 @@ impl Live {
         if merging {
             let mut policy = LogMergePolicy::default();
             policy.set_del_docs_ratio_before_merge(OUTDATED);
+            policy.set_max_docs_before_merge(MERGED);
             writer.set_merge_policy(Box::new(policy));
         } else {
             writer.set_merge_policy(Box::new(NoMergePolicy));
@@ -337,9 +352,9 @@ impl Index {
             }
             Err(error) => return Err(error),
         };
-        let reader = RwLock::new(Ok(live.reader.clone()));
+        let current = RwLock::new(Ok(live.current()));
         let state = Mutex::new(State::Live(Box::new(live)));
-        Ok((Index { folder, terms, stamp, fields, state, reader }, why))
+        Ok((Index { folder, terms, stamp, fields, state, current }, why))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -354,7 +369,14 @@ impl Index {
             State::Broken(why) => return Err(IndexError::Broken(why.clone())),
         };
         match guarded(|| work(live)) {
-            Ok(value) => Ok(value),
+            Ok(value) => {
+                let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+                // what a question has found damaged meanwhile stays in doubt
+                if let Ok(current) = &mut *current {
+                    *current = live.current();
+                }
+                Ok(value)
+            }
             Err(IndexError::Full) => {
                 // what is half written goes with the writer
                 drop(live.writer.take());
@@ -372,27 +394,24 @@ impl Index {
 
     /// Every call fails from now on, until it is cleared.
     pub(crate) fn distrust(&self, why: &str) {
-        *self.reader.write().unwrap_or_else(PoisonError::into_inner) = Err(why.to_owned());
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Err(why.to_owned());
     }
 
     /// Why it can no longer be used, if it cannot.
     pub fn trouble(&self) -> Option<String> {
-        self.reader.read().unwrap_or_else(PoisonError::into_inner).as_ref().err().cloned()
+        self.current.read().unwrap_or_else(PoisonError::into_inner).as_ref().err().cloned()
     }
 
     pub(crate) fn searcher(&self) -> Result<Searcher, IndexError> {
-        match &*self.reader.read().unwrap_or_else(PoisonError::into_inner) {
-            Ok(reader) => Ok(reader.searcher()),
+        match &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
+            Ok(current) => Ok(current.reader.searcher()),
             Err(why) => Err(IndexError::Broken(why.clone())),
         }
     }
 
     /// The mark of the last batch; none: it is empty, and everything is to be put in.
     pub fn mark(&self) -> Option<Vec<u8>> {
-        match &*self.state() {
-            State::Live(live) if self.trouble().is_none() => live.mark.clone(),
-            _ => None,
-        }
+        self.current.read().unwrap_or_else(PoisonError::into_inner).as_ref().ok().and_then(|c| c.mark.clone())
     }
 
     /// How many documents can be found.
@@ -533,7 +552,7 @@ impl Index {
         *state = State::Broken("it is being emptied".to_owned());
         self.folder.clear().map_err(|e| IndexError::Folder(e.to_string()))?;
         let live = Live::open(&self.folder, &Fields::schema().0, &self.stamp)?;
-        *self.reader.write().unwrap_or_else(PoisonError::into_inner) = Ok(live.reader.clone());
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Ok(live.current());
         *state = State::Live(Box::new(live));
         Ok(())
     }

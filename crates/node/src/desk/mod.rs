@@ -34,7 +34,10 @@ mod paging;
 mod parts;
 mod proposals;
 mod referrals;
+mod saved;
 mod say;
+mod search;
+mod seen;
 mod status;
 mod submit;
 mod time;
@@ -119,6 +122,8 @@ impl Desk {
                 | Op::CaseErase
                 | Op::Reach
                 | Op::NotifyTest
+                | Op::SearchRun
+                | Op::SearchDrop
         ) {
             nothing(&call)?;
         }
@@ -182,6 +187,13 @@ impl Desk {
             Op::EvidenceFetch => self.fetch_evidence(&call),
             Op::EvidenceGet => self.blocking(call, Desk::get_evidence).await,
             Op::Export => self.blocking(call, Desk::export).await,
+            Op::Search => self.blocking(call, Desk::search).await,
+            Op::SearchFacets => self.blocking(call, Desk::search_facets).await,
+            Op::Seen => self.blocking(call, Desk::seen).await,
+            Op::SavedSearches => self.blocking(call, Desk::saved_searches).await,
+            Op::SearchSave => self.blocking(call, Desk::save_search).await,
+            Op::SearchRun => self.blocking(call, Desk::run_search).await,
+            Op::SearchDrop => self.blocking(call, Desk::drop_search).await,
             Op::CaseErase => self.erase_case(call).await,
             Op::CaseHold => self.hold_case(call).await,
             Op::Erasures => self.blocking(call, Desk::erasures).await,

@@ -118,6 +118,18 @@ impl Desk {
     }
 
     fn row(&self, state: &State, case: &Case, form: Option<&Form>) -> ReferralRow {
+        let subject = form.and_then(|f| f.subject_line.clone());
+        self.row_of(state, case, subject, form.map(|f| harm(state, f)))
+    }
+
+    /// A row of a list, with what it shows of the content.
+    pub(super) fn row_of(
+        &self,
+        state: &State,
+        case: &Case,
+        subject: Option<String>,
+        harm: Option<HarmView>,
+    ) -> ReferralRow {
         let peer = case.peer(&state.me);
         ReferralRow {
             erased: case.erased.map(rfc3339),
@@ -126,9 +138,9 @@ impl Desk {
             role: Part::of(case, &state.me).as_str().into(),
             with: name_of(state, &peer).unwrap_or_else(|| id_only(&peer)),
             stage: case.stage().as_str().into(),
-            subject: form.and_then(|f| f.subject_line.clone()),
+            subject,
             tlp: case.handling().to_string(),
-            harm: form.map(|f| harm(state, f)),
+            harm,
             submitted: rfc3339(case.asked.first().map_or(0, |t| t.open.clock)),
             changed: rfc3339(case.changed),
             stuck: stuck(case, &state.me),
