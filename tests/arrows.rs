@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("lapwing-store", &[]),
     ("lapwing-net", &[]),
     ("lapwing-evidence", &[]),
+    ("lapwing-search", &[]),
     ("lapwing-http", &["lapwing-api"]),
     (
         "lapwing-node",
@@ -24,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "lapwing-net",
             "lapwing-http",
             "lapwing-evidence",
+            "lapwing-search",
         ],
     ),
     (
@@ -40,6 +42,7 @@ const ALONE: &[(&str, &str)] = &[
     ("libp2p", "lapwing-net"),
     ("axum", "lapwing-http"),
     ("mail-parser", "lapwing-evidence"),
+    ("tantivy", "lapwing-search"),
     ("clap", "lapwing"),
     ("clap_complete", "lapwing"),
     ("clap_mangen", "lapwing"),

@@ -173,6 +173,17 @@ pub fn contract(op: Op) -> Contract {
         Op::CaseAssign => Contract::call::<Assign, Done>(200).fails(KEPT),
         Op::Absences => Contract::list::<AbsenceView>(),
         Op::AbsenceSet => Contract::call::<AbsenceNew, Done>(200).fails(&[Invalid, Conflict, Stopping, DiskFull]),
+        Op::Search => Contract::list::<ReferralRow>().fails(&[NotFound, Ambiguous, SearchNotReady]),
+        Op::SearchFacets => Contract::gives::<SearchFacets>().fails(&[NotFound, Ambiguous, SearchNotReady]),
+        Op::Seen => Contract::call::<SeenRequest, Seen>(200).fails(&[Invalid, SearchNotReady]),
+        Op::SavedSearches => Contract::list::<SavedSearch>(),
+        Op::SearchSave => {
+            Contract::call::<SearchSave, SavedSearch>(200).fails(&[Invalid, Conflict, Stopping, DiskFull])
+        }
+        Op::SearchRun => {
+            Contract::gives::<SavedRun>().fails(&[NotFound, Ambiguous, Conflict, SearchNotReady, Stopping, DiskFull])
+        }
+        Op::SearchDrop => Contract::gives::<Done>().fails(&[NotFound, Stopping, DiskFull]),
         Op::CaseErase => Contract::gives::<Done>().fails(&[NotFound, Ambiguous, Conflict, Stopping, DiskFull]),
         Op::CaseHold => {
             Contract::call::<HoldRequest, Done>(200).fails(&[NotFound, Ambiguous, Conflict, Stopping, DiskFull])
@@ -293,6 +304,10 @@ pub fn parameter(op: Op, name: &str, generator: &mut SchemaGenerator) -> Option<
     let plain = || json_schema!({ "type": "string", "minLength": 1 });
     let one_of = |codes: &[&str]| json_schema!({ "type": "string", "enum": codes });
     let flag = || json_schema!({ "type": "boolean" });
+    let of_search = matches!(op, Op::Search | Op::SearchFacets);
+    if let Some(parameter) = of_search.then(|| crate::search::parameter(name)).flatten() {
+        return Some(parameter);
+    }
     match (op, name) {
         (_, "limit") => text(
             json_schema!({ "type": "integer", "minimum": 1, "maximum": 500, "default": 100 }),
@@ -301,6 +316,7 @@ pub fn parameter(op: Op, name: &str, generator: &mut SchemaGenerator) -> Option<
         (_, "cursor") => {
             text(plain(), "Where the page before ended: its `next`, as it came. Left out for the first page.")
         }
+        (Op::SearchRun | Op::SearchDrop, "name") => text(plain(), "The saved search's name."),
         (Op::TokenRevoke, "name") => text(plain(), "The token's name."),
         (Op::EvidencePut, "name") => Some(Parameter {
             schema: json_schema!({ "type": "string", "minLength": 1, "maxLength": 255 }),

@@ -9,5 +9,6 @@ pub mod harm;
 pub mod openapi;
 pub mod ops;
 pub mod problem;
+pub mod search;
 pub mod service;
 pub mod types;

@@ -237,6 +237,18 @@ ops! {
     CaseAssign Post "/referrals/{thread}/assign" Officer Json "Says who works on a case here, or nobody.";
     Absences Get "/absences" Cases List "Who is away, until when, and who acts meanwhile.";
     AbsenceSet Post "/absences" Officer Json "Says that an officer is away and who acts meanwhile, or that it is back.";
+    Search Get "/search" Cases List "Own cases by words, identifiers, states and times; every filter must hold."
+        ? text stage class role with country conduct channel identifier domain url ip asn email phone message_id dkim_domain sha256 wallet bank_account merchant_id company_no handle sender_id own_ref other_ref submitted_since submitted_until changed_since changed_until
+          order limit cursor;
+    SearchFacets Get "/search/facets" Cases Json "How many own cases a search finds, by stage, class, country, counterpart, conduct, channel and month."
+        ? text stage class role with country conduct channel identifier domain url ip asn email phone message_id dkim_domain sha256 wallet bank_account merchant_id company_no handle sender_id own_ref other_ref submitted_since submitted_until changed_since changed_until
+          facets;
+    Seen Post "/search/seen" Cases Json "Have we seen this? Each identifier: in which own cases, when, as what, with whom; or in none.";
+    SavedSearches Get "/search/saved" Cases List "Saved searches: the token holder's own, and the agency's.";
+    SearchSave Post "/search/saved" Cases Json "Saves a search under a name; the same name again replaces it.";
+    SearchRun Post "/search/saved/{name}/run" Cases Json "Runs a saved search: what is new or has changed since it was last run.";
+    SearchDrop Post "/search/saved/{name}/drop" Cases Json "Drops a saved search.";
+
     CaseErase Post "/referrals/{thread}/erase" Officer Json "Erases the content of a case here for good: its key is destroyed. Ids, hashes and receipts stay.";
     CaseHold Post "/referrals/{thread}/hold" Officer Json "Begins or ends a legal hold on a case: while it stands the case is not erased.";
     Erasures Get "/erasures" Cases List "What was erased here: cases and when, the latest first." ? limit cursor;
@@ -267,7 +279,7 @@ mod tests {
 
     #[test]
     fn an_administrator_sees_no_case_content() {
-        for row in OPS.iter().filter(|r| r.path.starts_with("/referrals")) {
+        for row in OPS.iter().filter(|r| r.path.starts_with("/referrals") || r.path.starts_with("/search")) {
             assert!(!row.access.allows(Role::Admin), "{}", row.path);
         }
     }

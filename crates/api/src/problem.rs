@@ -92,6 +92,8 @@ codes! {
         "Wait until a peer is connected (`lapwing peers`).";
     "unconfirmed" Unconfirmed 503 Unavailable "The node's state is not confirmed by other agencies yet."
         "Other agencies' checkpoints confirm it, usually within seconds of being connected.";
+    "search_not_ready" SearchNotReady 503 Unavailable "What searches look in is not up to date."
+        "Try again shortly; `lapwing health` shows how far it is. Nothing is answered from an index that lacks something.";
     "timeout" Timeout 503 Unavailable "It took too long; what was asked may still be done."
         "See whether it was done before it is tried again.";
     "stopping" Stopping 503 Unavailable "The node is stopping."

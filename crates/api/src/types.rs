@@ -7,6 +7,10 @@ pub use internal::*;
 pub use register::*;
 
 pub use crate::harm::{HarmRow, HarmTable, HarmView, IncomeView};
+pub use crate::search::{
+    FacetCount, Filters, SavedNews, SavedRun, SavedSearch, SearchFacets, SearchSave, Seen, SeenAnswer, SeenAsk,
+    SeenCase, SeenIdentifier, SeenRequest,
+};
 use lapwing_record::directory::{Contact, Profile};
 use lapwing_record::form::Form;
 use lapwing_record::legal::LegalProfile;

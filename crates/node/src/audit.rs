@@ -32,7 +32,7 @@ struct Act {
 /// Whether an operation is noted when it succeeds: what changes something, and what lets content out.
 fn is_noted(op: Op) -> bool {
     let row = op.row();
-    let reads = matches!(op, Op::ReferralCheck | Op::WhoCanAct | Op::Prepare);
+    let reads = matches!(op, Op::ReferralCheck | Op::WhoCanAct | Op::Prepare | Op::Seen);
     (row.method != Method::Get && !reads)
         || (row.body == Body::Download && matches!(row.access, Access::Cases | Access::Admin))
 }
@@ -192,7 +192,9 @@ mod tests {
         for op in [Op::Submit, Op::Say, Op::TokenNew, Op::EvidencePut, Op::Export, Op::EvidenceGet, Op::CaseErase] {
             assert!(noted.contains(&op), "{op:?}");
         }
-        for op in [Op::Status, Op::Referral, Op::ReferralCheck, Op::Prepare, Op::Events, Op::Audit] {
+        for op in
+            [Op::Status, Op::Referral, Op::ReferralCheck, Op::Prepare, Op::Events, Op::Audit, Op::Search, Op::Seen]
+        {
             assert!(!noted.contains(&op), "{op:?}");
         }
     }

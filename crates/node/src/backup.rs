@@ -280,6 +280,10 @@ fn data(office: &Office, folder: &Folder) -> Result<(Vec<Item>, u64), BackupErro
         let name = draft.file_name().unwrap_or_default().to_string_lossy().into_owned();
         items.extend(small(&format!("uploads/{name}"), &draft)?);
     }
+    for saved in crate::search::saved::files(&folder.searches()) {
+        let name = saved.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        items.extend(small(&format!("searches/{name}"), &saved)?);
+    }
     let blobs = office.blobs.snapshot()?;
     items.extend(blobs.into_iter().map(|b| Item { name: format!("blobs/{}", b.name), ..b }));
     Ok((items, snapshot.records))

@@ -13,6 +13,7 @@
 
 use crate::node::HighWater;
 use crate::office::{Office, Order, Outcome, View, now_ms};
+use crate::search::Touched;
 use crate::{book, metrics};
 use lapwing_api::problem::{Code, Problem};
 use lapwing_engine::engine::Engine;
@@ -155,6 +156,7 @@ impl Driver {
     /// Persist, then speak.
     fn settle(&mut self, step: lapwing_engine::step::Step) -> Result<(), DriverError> {
         let (facts, effects) = (step.facts, step.effects);
+        let mut touched = Touched::default();
         if !facts.is_empty() {
             let payloads: Vec<Vec<u8>> = facts.iter().map(book::write_fact).collect();
             let begun = Instant::now();
@@ -173,6 +175,7 @@ impl Driver {
                 Ok(positions) => {
                     self.office.metrics.committed(&facts, self.engine.state(), begun.elapsed());
                     self.note(&facts, &positions);
+                    facts.iter().zip(&positions).for_each(|(fact, at)| touched.add(fact, *at));
                     match marked {
                         // it lags until there is room: what it guards is durable in the journal
                         Err(error) if error.is_full() => self.lagging = true,
@@ -188,16 +191,16 @@ impl Driver {
         }
         let events: Vec<Event> =
             effects.iter().filter_map(|e| if let Effect::Event(e) = e { Some(e.clone()) } else { None }).collect();
-        self.publish(None, events);
+        self.publish(None, events, touched);
         for effect in effects {
             self.perform(effect);
         }
         Ok(())
     }
 
-    fn publish(&self, full: Option<String>, events: Vec<Event>) {
+    fn publish(&self, full: Option<String>, events: Vec<Event>, touched: Touched) {
         let view = View::of(&self.engine, full);
-        self.office.publish(view, events);
+        self.office.publish(view, events, touched);
     }
 
     /// The index follows the journal; where it cannot, it is made anew.
@@ -247,7 +250,7 @@ impl Driver {
         if let Ok(engine) = (self.rebuild)() {
             self.engine.put_back(engine);
         }
-        self.publish(Some(error.to_string()), Vec::new());
+        self.publish(Some(error.to_string()), Vec::new(), Touched::default());
         std::thread::sleep(Duration::from_millis(200));
         Ok(())
     }

@@ -32,6 +32,9 @@ pub enum ErasureError {
     /// Sealed evidence.
     #[error("sealed evidence could not be removed: {0}")]
     Blobs(#[from] BlobError),
+    /// Saved searches that remember the case.
+    #[error(transparent)]
+    Searches(#[from] crate::search::saved::SavedError),
     /// The list beside the data folder.
     #[error("the erasure list: {0}")]
     File(#[from] FileError),
@@ -47,6 +50,7 @@ impl ErasureError {
             ErasureError::Vault(error) => error.is_full(),
             ErasureError::Blobs(BlobError::Disk(error)) => error.is_full(),
             ErasureError::File(error) => error.is_full(),
+            ErasureError::Searches(error) => error.is_full(),
             _ => false,
         }
     }
@@ -126,7 +130,7 @@ pub fn destroy(office: &Office, threads: &[ThreadId]) -> Result<(), ErasureError
     for blob in blobs {
         office.blobs.remove(&blob.0)?;
     }
-    Ok(())
+    Ok(office.searches.forget(threads)?)
 }
 
 /// At start: finishes erasures that a crash interrupted.

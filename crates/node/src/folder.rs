@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! config.toml  charter.lapwing  identity.cbor
-//! journal/  index/  blobs/  keyring/  uploads/
+//! journal/  index/  search/  searches/  blobs/  keyring/  uploads/
 //! keys/{feed,node,at-rest}.key, keys/backup.recipient      root and officers' keys are elsewhere and never read by the node
 //! run/{lock,api.token,admin.token,auditor.token,tokens.json,api.address}
 //! <root>.highwater                        beside the folder, so that a restored folder is told from a current one
@@ -91,6 +91,16 @@ impl Folder {
     /// Derived from the journal: `index/`.
     pub fn index(&self) -> PathBuf {
         self.root.join("index")
+    }
+
+    /// What searches look in, derived from the journal and the keyring, encrypted: `search/`.
+    pub fn search(&self) -> PathBuf {
+        self.root.join("search")
+    }
+
+    /// Saved searches: `searches/`.
+    pub fn searches(&self) -> PathBuf {
+        self.root.join("searches")
     }
 
     /// Evidence: `blobs/`.
@@ -236,6 +246,14 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// Replaces a file (mode 0600): after a crash there is the old content or the new one. Durable on return.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     place(path, bytes, "replace", |temporary| std::fs::rename(temporary, path))
+}
+
+/// Removes a file, durably. One that is not there is fine.
+pub fn remove(path: &Path) -> Result<(), FileError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(FileError::of("remove", path)(e)),
+        _ => sync_parent(path).map_err(FileError::of("remove", path)),
+    }
 }
 
 /// Makes a file of no bytes (mode 0600), not durable: for what a power cut may take.

@@ -7,6 +7,7 @@
 //!  ├─ switchboard what comes in: hello, classes, dialling ── sync, post, transfer, applicant, push
 //!  │    └─ links  connections, requests and their answers
 //!  ├─ vault       keys         ├─ book   where records stand
+//!  ├─ search      which own cases hold a word, an identifier
 //!  ├─ upkeep      own records  ├─ tell   people
 //!  ├─ watch       measures (measure), tells what is wrong (health), counts (metrics)
 //!  ├─ cores       checking many at a time
@@ -35,6 +36,7 @@ pub mod post;
 pub mod push;
 mod reach;
 pub mod restore;
+pub mod search;
 mod switchboard;
 pub mod sync;
 mod tell;

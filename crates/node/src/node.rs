@@ -15,6 +15,8 @@ use crate::founding::{FoundingError, Identity};
 use crate::keys::{self, KeyFileError, KeyKind, Passphrase};
 use crate::links::Links;
 use crate::office::{Office, Parts, View, now_ms};
+use crate::search::saved::{SavedError, SavedSearches};
+use crate::search::{self, Search, Since};
 use crate::tokens::{TokenError, Tokens};
 use crate::transfer::Transfers;
 use crate::vault::Vault;
@@ -36,7 +38,7 @@ use lapwing_record::sign::SecretKey;
 use lapwing_store::blobs::BlobStore;
 use lapwing_store::disk::os::OsDisk;
 use lapwing_store::index::{Batch, Index};
-use lapwing_store::journal::{Journal, JournalReader, Options};
+use lapwing_store::journal::{Journal, JournalReader, Options, Position};
 use lapwing_store::keyring::Keyring;
 use lapwing_store::lock::DataLock;
 use std::path::Path;
@@ -86,6 +88,12 @@ pub enum NodeError {
     /// The index.
     #[error(transparent)]
     Index(#[from] lapwing_store::index::IndexError),
+    /// What searches look in.
+    #[error(transparent)]
+    Search(#[from] lapwing_search::index::IndexError),
+    /// Saved searches.
+    #[error(transparent)]
+    Saved(#[from] SavedError),
     /// The keyring.
     #[error(transparent)]
     Keyring(#[from] lapwing_store::keyring::OpenError),
@@ -170,13 +178,14 @@ fn own_log(charter: &CharterFile, identity: &Identity) -> Result<(IdLog, Vec<Ent
     Ok((IdLog::fold(pid, &entries, &network)?, entries))
 }
 
-/// Makes the engine and replays the journal into it. `index` follows where it is behind.
+/// Makes the engine and replays the journal into it. `index` follows where it is behind; `each` sees every fact.
 fn replay(
     charter: &CharterFile,
     own: &(IdLog, Vec<Entry>),
     config: &EngineConfig,
     journal: &JournalReader,
     index: Option<&Index>,
+    mut each: impl FnMut(&Fact, Position),
 ) -> Result<Engine, BookError> {
     let mut engine = Engine::new(charter, own.0.clone(), own.1.clone(), config.clone());
     let noted = index.and_then(Index::position);
@@ -203,6 +212,7 @@ fn replay(
         for ((position, _), fact) in some.iter().zip(facts) {
             let fact = fact?;
             engine.replay(&fact);
+            each(&fact, *position);
             if index.is_some() && noted.is_none_or(|n| *position > n) {
                 book::note(&fact, *position, &mut batch);
                 last = Some(*position);
@@ -286,7 +296,11 @@ impl Node {
 
         let config =
             EngineConfig { auto_clear: settings.policy.auto_clear, seed: u64::from_le_bytes(keys::random::<8>()?) };
-        let mut engine = replay(&charter, &own, &config, &journal.reader(), Some(&index))?;
+        let search = Search::open(&folder.search(), &keys.at_rest)?;
+        let mut since = Since::new(search.position());
+        let mut engine = replay(&charter, &own, &config, &journal.reader(), Some(&index), |fact, position| {
+            since.add(fact, position)
+        })?;
         if engine.state().my_id().current().feed != keys.feed.public() {
             return Err(NodeError::OtherFeed);
         }
@@ -341,6 +355,8 @@ impl Node {
             first.effects.extend(step.effects);
         }
 
+        search.begin(engine.state(), since);
+        let searches = SavedSearches::open(&folder.searches(), &keys.at_rest)?;
         let (office, orders) = Office::new(Parts {
             me,
             network,
@@ -348,6 +364,8 @@ impl Node {
             vault,
             book: Book { journal: journal.reader(), index },
             blobs,
+            search,
+            searches,
             erasures: folder.erasures(),
             view: View::of(&engine, None),
         });
@@ -375,7 +393,7 @@ impl Node {
         let rebuild = {
             let (reader, config) = (journal.reader(), config.clone());
             let (charter, own) = (charter.clone(), own.clone());
-            Box::new(move || replay(&charter, &own, &config, &reader, None))
+            Box::new(move || replay(&charter, &own, &config, &reader, None, |_, _| {}))
         };
         let driver = Driver {
             engine,
@@ -412,6 +430,7 @@ impl Node {
         parts.spawn(outwards(office.clone(), links.clone(), effects).then_ok());
         parts.spawn(upkeep::run(office.clone(), links.clone(), folder.restored()).then_ok());
         parts.spawn(watch.run().then_ok());
+        parts.spawn(search::run(office.clone()).then_ok());
         if !identity.founder {
             let application = Application {
                 id_log: identity.entries.clone(),

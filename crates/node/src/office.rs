@@ -4,6 +4,8 @@ use crate::audit::{self, Refusals};
 use crate::book::Book;
 use crate::config::Settings;
 use crate::metrics::Metrics;
+use crate::search::saved::SavedSearches;
+use crate::search::{Search, Touched};
 use crate::vault::Vault;
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::EventId;
@@ -76,6 +78,10 @@ pub struct Office {
     pub book: Book,
     /// Evidence.
     pub blobs: BlobStore,
+    /// What searches look in.
+    pub search: Search,
+    /// Saved searches.
+    pub searches: SavedSearches,
     /// The erasure list beside the data folder.
     pub erasures: PathBuf,
     /// Milliseconds UTC of the start.
@@ -172,6 +178,10 @@ pub struct Parts {
     pub book: Book,
     /// Evidence.
     pub blobs: BlobStore,
+    /// What searches look in.
+    pub search: Search,
+    /// Saved searches.
+    pub searches: SavedSearches,
     /// The erasure list beside the data folder.
     pub erasures: PathBuf,
     /// The first view.
@@ -189,6 +199,8 @@ impl Office {
             vault: parts.vault,
             book: parts.book,
             blobs: parts.blobs,
+            search: parts.search,
+            searches: parts.searches,
             erasures: parts.erasures,
             started: now_ms(),
             since: std::time::Instant::now(),
@@ -213,9 +225,9 @@ impl Office {
         self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Publishes a view: the driver's, after a commit.
-    pub(crate) fn publish(&self, view: View, events: Vec<Event>) {
-        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    /// Publishes a view: the driver's, after a commit that changed what is `touched`.
+    pub(crate) fn publish(&self, view: View, events: Vec<Event>, touched: Touched) {
+        self.search.note(touched, || *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view));
         events.into_iter().for_each(|e| self.events.push(e));
         self.changed.send_modify(|n| *n += 1);
     }

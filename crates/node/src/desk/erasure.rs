@@ -18,7 +18,14 @@ impl Desk {
             false => refused,
         })?;
         let office = self.office.clone();
-        let work = tokio::task::spawn_blocking(move || crate::erasure::destroy(&office, &[thread]));
+        let work = tokio::task::spawn_blocking(move || {
+            crate::erasure::destroy(&office, &[thread])?;
+            if !office.search.cleaned() {
+                // it goes on by itself, after a restart too; what it holds is not found any more
+                tracing::info!(case = %thread.short(), "the search index is still being written anew without the case");
+            }
+            Ok::<_, crate::erasure::ErasureError>(())
+        });
         let done = work.await.map_err(|e| internal("erasing a case", e))?;
         // noted for good already: after a failure the next start destroys the key, or the same call again
         done.map_err(|e| if e.is_full() { disk_full() } else { internal("erasing a case", e) })?;

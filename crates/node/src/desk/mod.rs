@@ -37,7 +37,10 @@ mod proposals;
 mod referrals;
 mod register;
 mod release;
+mod saved;
 mod say;
+mod search;
+mod seen;
 mod status;
 mod submit;
 mod time;
@@ -123,6 +126,8 @@ impl Desk {
                 | Op::CaseErase
                 | Op::Reach
                 | Op::NotifyTest
+                | Op::SearchRun
+                | Op::SearchDrop
         ) {
             nothing(&call)?;
         }
@@ -197,6 +202,13 @@ impl Desk {
             Op::CaseAssign => self.assign(call).await,
             Op::Absences => self.blocking(call, Desk::absences).await,
             Op::AbsenceSet => self.set_absence(call).await,
+            Op::Search => self.blocking(call, Desk::search).await,
+            Op::SearchFacets => self.blocking(call, Desk::search_facets).await,
+            Op::Seen => self.blocking(call, Desk::seen).await,
+            Op::SavedSearches => self.blocking(call, Desk::saved_searches).await,
+            Op::SearchSave => self.blocking(call, Desk::save_search).await,
+            Op::SearchRun => self.blocking(call, Desk::run_search).await,
+            Op::SearchDrop => self.blocking(call, Desk::drop_search).await,
             Op::CaseErase => self.erase_case(call).await,
             Op::CaseHold => self.hold_case(call).await,
             Op::Erasures => self.blocking(call, Desk::erasures).await,

@@ -157,6 +157,19 @@ impl Desk {
     }
 
     fn row(&self, state: &State, case: &Case, form: Option<&Form>, exit: Exit) -> ReferralRow {
+        let subject = form.and_then(|f| f.subject_line.clone());
+        self.row_of(state, case, subject, form.map(|f| harm(state, f)), exit)
+    }
+
+    /// A row of a list, with what it shows of the content.
+    pub(super) fn row_of(
+        &self,
+        state: &State,
+        case: &Case,
+        subject: Option<String>,
+        harm: Option<HarmView>,
+        exit: Exit,
+    ) -> ReferralRow {
         let peer = case.peer(&state.me);
         let internal = state.internal(&case.thread);
         let (assigned, acting) = assigned(state, &internal, now_ms());
@@ -169,9 +182,9 @@ impl Desk {
             role: Part::of(case, &state.me).as_str().into(),
             with: name_of(state, &peer).unwrap_or_else(|| id_only(&peer)),
             stage: case.stage().as_str().into(),
-            subject: form.and_then(|f| f.subject_line.clone()),
+            subject,
             tlp: case.handling().to_string(),
-            harm: form.map(|f| harm(state, f)),
+            harm,
             submitted: rfc3339(case.asked.first().map_or(0, |t| t.open.clock)),
             changed: rfc3339(case.changed),
             stuck: stuck(case, &state.me),

@@ -9,6 +9,8 @@ use crate::driver::{Driver, Outward};
 use crate::folder::{self, Folder};
 use crate::office::{Office, Parts, View, now_ms};
 use crate::post;
+use crate::search::saved::SavedSearches;
+use crate::search::{Search, Since, Touched};
 use crate::tokens::Tokens;
 use crate::vault::Vault;
 use crate::watch::Watch;
@@ -114,6 +116,12 @@ fn start(agency: &TestAgency, file: &CharterFile) -> (TestNode, Arc<Copying>, mp
         vault: Vault::new(agency.pid(), network, agency.feed.clone(), keyring).unwrap(),
         book: Book { journal: journal.reader(), index: Index::open(&folder.index(), 1 << 20).unwrap() },
         blobs: BlobStore::open(disk, &folder.blobs()).unwrap(),
+        search: {
+            let search = Search::open(&folder.search(), &[2; 32]).unwrap();
+            search.begin(engine.state(), Since::new(None));
+            search
+        },
+        searches: SavedSearches::open(&folder.searches(), &[2; 32]).unwrap(),
         view: View::of(&engine, None),
     });
     let (outward, effects) = mpsc::unbounded_channel();
@@ -132,6 +140,7 @@ fn start(agency: &TestAgency, file: &CharterFile) -> (TestNode, Arc<Copying>, mp
         own: Default::default(),
     };
     tokio::spawn(async move { drop(driver.run(resumed).await.unwrap()) });
+    tokio::spawn(crate::search::run(office.clone()));
     let copying = Arc::new(Copying { office: office.clone(), other: OnceLock::new() });
     let tokens = Arc::new(Tokens::load(&folder).unwrap());
     let watch = Watch::new(office.clone(), Arc::new(Nobody), folder.clone());
@@ -544,7 +553,7 @@ async fn watchers_resume_are_told_of_gaps_and_an_administrator_sees_no_case() {
     // more than is kept: how many are missing is told, and the oldest kept one follows
     let view = harbor.office.view();
     let many = vec![lapwing_engine::step::Event::Directory(harbor.office.me); 5000];
-    harbor.office.publish((*view).clone(), many);
+    harbor.office.publish((*view).clone(), many, Touched::default());
     let newest = harbor.desk.latest_event().n;
     let told = harbor.desk.next_event(at(1), Role::Officer).await.unwrap();
     let missed = told.data["missed"].as_u64().unwrap();
