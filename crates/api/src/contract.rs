@@ -135,7 +135,14 @@ pub fn contract(op: Op) -> Contract {
 
         Op::ReferralCheck => Contract::call::<Check, Checked>(200),
         Op::WhoCanAct => Contract::call::<WhoCanAct, Candidates>(200),
-        Op::Drafts => Contract::new(Takes::Nothing, Gives::Json(201, schema::<Draft>)).fails(&[Conflict, DiskFull]),
+        Op::Drafts => {
+            Contract::call::<DraftNew, Draft>(201).fails(&[NotFound, Ambiguous, Conflict, ContentGone, DiskFull])
+        }
+        Op::DraftList => Contract::list::<DraftRow>(),
+        Op::DraftShow => Contract::gives::<DraftDetail>().fails(&[NotFound, Ambiguous, ContentGone]),
+        Op::DraftSave => Contract::call::<DraftSave, DraftRow>(200).fails(DRAFT),
+        Op::DraftApprove => Contract::gives::<DraftRow>().fails(DRAFT),
+        Op::DraftDrop => Contract::gives::<Done>().fails(&[NotFound, Ambiguous, Conflict]),
         Op::EvidencePut => Contract::new(Takes::Bytes, Gives::Json(201, schema::<EvidenceView>)).fails(&[
             NotFound,
             Ambiguous,
@@ -145,7 +152,7 @@ pub fn contract(op: Op) -> Contract {
             ContentGone,
             DiskFull,
         ]),
-        Op::Submit => Contract { again: Some(200), ..Contract::call::<Submit, Said>(202) }.fails(STATEMENT),
+        Op::Submit => Contract { again: Some(200), ..Contract::call::<Submit, Said>(202) }.fails(SUBMIT),
         Op::Referrals => Contract::list::<ReferralRow>().fails(&[NotFound, Ambiguous]),
         Op::Referral => Contract::gives::<ReferralDetail>().fails(&[NotFound, Ambiguous, NotReleased]),
         Op::Prepare => {
@@ -232,6 +239,9 @@ const APPROVED: &[Code] = &[
     Code::Stopping,
     Code::DiskFull,
 ];
+/// A draft.
+const DRAFT: &[Code] =
+    &[Code::NotFound, Code::Ambiguous, Code::Invalid, Code::Conflict, Code::ContentGone, Code::DiskFull];
 /// Something internal to a case.
 const KEPT: &[Code] = &[
     Code::NotFound,
@@ -239,6 +249,21 @@ const KEPT: &[Code] = &[
     Code::Invalid,
     Code::Conflict,
     Code::ContentGone,
+    Code::Stopping,
+    Code::DiskFull,
+];
+/// A referral.
+const SUBMIT: &[Code] = &[
+    Code::NotFound,
+    Code::Ambiguous,
+    Code::Invalid,
+    Code::Approval,
+    Code::Conflict,
+    Code::LessHarmfulFirst,
+    Code::Standing,
+    Code::ContentGone,
+    Code::HeadUnchecked,
+    Code::Unconfirmed,
     Code::Stopping,
     Code::DiskFull,
 ];
@@ -334,7 +359,13 @@ pub fn parameter(op: Op, name: &str, generator: &mut SchemaGenerator) -> Option<
             required: true,
         }),
         (_, "name") => text(plain(), "NAME of a participant: its short name, or at least 8 characters of its id."),
-        (Op::EvidencePut | Op::Submit, "thread") => text(plain(), "The draft: at least 8 characters of its id."),
+        (Op::DraftList, "template") => text(flag(), "Templates only, or none of them."),
+        (Op::DraftShow | Op::DraftDrop, "thread") => {
+            text(plain(), "The draft: at least 8 characters of its id, or a template's name.")
+        }
+        (Op::EvidencePut | Op::Submit | Op::DraftSave | Op::DraftApprove, "thread") => {
+            text(plain(), "The draft: at least 8 characters of its id.")
+        }
         (_, "thread") => text(plain(), "The case: at least 8 characters of its thread's id."),
         (_, "blob") => text(plain(), "The item of evidence: at least 8 characters of its `blob`."),
         (_, "id") => text(plain(), "The proposal: at least 8 characters of its id."),

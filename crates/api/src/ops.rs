@@ -218,7 +218,13 @@ ops! {
 
     ReferralCheck Post "/referrals/check" Cases Json "Checks a pro forma: every fault at once, by field path; its harm score.";
     WhoCanAct Post "/referrals/who-can-act" Cases Json "The agencies that can act on a pro forma, with reasons and gaps.";
-    Drafts Post "/referrals/drafts" Officer Json "Opens a draft: a thread to put evidence into.";
+    Drafts Post "/referrals/drafts" Officer Json "Opens a draft, empty or from another draft, a template or an own case.";
+    DraftList Get "/referrals/drafts" Officer List "Drafts that are not submitted yet, and templates. Filter: template."
+        ? template limit cursor;
+    DraftShow Get "/referrals/drafts/{thread}" Officer Json "A draft: its pro forma as far as it was saved, its evidence, who approved it.";
+    DraftSave Post "/referrals/drafts/{thread}" Officer Json "Saves a draft's pro forma, whatever is filled in so far.";
+    DraftApprove Post "/referrals/drafts/{thread}/approve" Officer Json "Approves a draft exactly as it stands, where the agency asks for a second officer.";
+    DraftDrop Post "/referrals/drafts/{thread}/drop" Officer Json "Drops a draft or template with its evidence and its keys.";
     EvidencePut Put "/referrals/{thread}/evidence" Officer Upload "Uploads an item of evidence into a draft (query: name, media_type, sha256)."
         ? name media_type sha256;
     Submit Post "/referrals/{thread}/submit" Officer Json "Submits a referral: durable before the answer.";

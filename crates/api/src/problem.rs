@@ -70,6 +70,8 @@ codes! {
         "Give more characters of the id.";
     "conflict" Conflict 409 User "The state of things does not allow it."
         "Look at how things stand now (`lapwing status` says what waits), and whether it is still needed.";
+    "less_harmful_first" LessHarmfulFirst 409 User "A more harmful referral waits to be sent."
+        "Send that one first, or say why this one goes ahead (`--ahead-because REASON`); the reason is kept with the case.";
     "standing" Standing 409 User "Somebody's standing forbids it."
         "`lapwing member explain NAME` says why somebody stands where it stands.";
     "too_large" TooLarge 413 User "The request is too large."

@@ -1,8 +1,10 @@
 //! What the operations take and answer. Times are RFC 3339 in UTC with milliseconds, ids base32, codes stable tokens.
 
+mod drafts;
 mod internal;
 mod register;
 
+pub use drafts::*;
 pub use internal::*;
 pub use register::*;
 
@@ -776,10 +778,15 @@ pub struct EvidenceView {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Submit {
-    /// NAME of the target.
-    pub to: String,
-    /// The pro forma.
-    pub form: Form,
+    /// NAME of the target; left out: as saved in the draft.
+    #[serde(default)]
+    pub to: Option<String>,
+    /// The pro forma; left out: as saved in the draft.
+    #[serde(default)]
+    pub form: Option<Form>,
+    /// Why this one goes ahead of a more harmful draft. Kept as an internal note.
+    #[serde(default)]
+    pub ahead_because: Option<String>,
     /// Days until delivery is given up; 30 by default.
     #[serde(default)]
     pub give_up_days: Option<u64>,

@@ -276,7 +276,7 @@ fn data(office: &Office, folder: &Folder) -> Result<(Vec<Item>, u64), BackupErro
         len: file.len,
         source: Source::File(file.path),
     }));
-    for draft in crate::desk::drafts_of(&folder.uploads()) {
+    for draft in crate::desk::drafts_of(&folder.uploads()).into_iter().chain(crate::desk::forms_of(&folder.uploads())) {
         let name = draft.file_name().unwrap_or_default().to_string_lossy().into_owned();
         items.extend(small(&format!("uploads/{name}"), &draft)?);
     }

@@ -202,6 +202,8 @@ pub struct NotifySettings {
 pub struct PolicySettings {
     /// Whether the node clears a candidate when the window has run and its people did not object (protocol §4.3).
     pub auto_clear: bool,
+    /// Whether a second officer must have approved a referral before it is submitted (docs/protocol.md §6.2, K).
+    pub two_person_submit: bool,
 }
 
 impl Default for Settings {
@@ -233,7 +235,7 @@ impl Default for Settings {
                 keep: 5,
             },
             notify: NotifySettings { command: None },
-            policy: PolicySettings { auto_clear: true },
+            policy: PolicySettings { auto_clear: true, two_person_submit: false },
             backup: BackupSettings { remind_days: 7, keyring_days: 30 },
         }
     }
@@ -458,6 +460,7 @@ fn read(text: &str, base: &Path) -> Result<(Settings, Reader), ConfigFaults> {
         }
     }
     set(&mut s.policy.auto_clear, r.take("policy", "auto_clear", "true or false"));
+    set(&mut s.policy.two_person_submit, r.take("policy", "two_person_submit", "true or false"));
     let days = "a whole number of days from 1 to 3650";
     set(&mut s.backup.remind_days, r.take("backup", "remind_days", days));
     if !(1..=3650).contains(&s.backup.remind_days) {

@@ -5,13 +5,11 @@
 //! and serves to count. Drafts that nobody touched for 30 days are dropped when the next one is opened.
 
 use super::names::by_prefix;
-use super::{Answer, Desk, internal, status_json};
+use super::{Desk, internal};
 use crate::folder;
 use crate::office::now_ms;
 use crate::vault::{Vault, VaultError, random};
 use lapwing_api::problem::{Code, Problem};
-use lapwing_api::service::Call;
-use lapwing_api::types::Draft;
 use lapwing_record::cbor::{Bytes, decode, encode};
 use lapwing_record::id::{MsgId, ThreadId};
 use lapwing_record::statement::BlobRef;
@@ -48,7 +46,8 @@ pub(crate) fn drafts_of(uploads: &Path) -> Vec<PathBuf> {
 }
 
 impl Desk {
-    pub(super) fn open_draft(&self, _: &Call) -> Answer {
+    /// Opens an empty draft.
+    pub(super) fn open_draft(&self) -> Result<ThreadId, Problem> {
         if self.drop_old_drafts() >= MAX_DRAFTS {
             return Err(Problem::new(Code::Conflict, format!("there are {MAX_DRAFTS} drafts already"))
                 .hint("Submit some. Drafts that nobody touches for 30 days are dropped by themselves."));
@@ -56,7 +55,7 @@ impl Desk {
         let thread = ThreadId(random().map_err(|e| internal("opening a draft", e))?);
         self.office.vault.case_key_or_new(&thread).map_err(vault_problem)?;
         folder::place_empty(&self.draft_file(&thread)).map_err(file_problem)?;
-        status_json(201, &Draft { thread: thread.to_string() })
+        Ok(thread)
     }
 
     /// The draft that THREAD stands for.
@@ -110,6 +109,7 @@ impl Desk {
         if let Err(error) = std::fs::remove_file(self.draft_file(thread)) {
             tracing::warn!(%error, "a submitted draft could not be removed");
         }
+        self.end_form(thread);
     }
 
     fn write_draft(&self, thread: &ThreadId, items: &[BlobRef]) -> Result<(), Problem> {
@@ -121,7 +121,7 @@ impl Desk {
         self.uploads.join(format!("{thread}.{SUFFIX}"))
     }
 
-    fn threads_of_drafts(&self) -> Vec<ThreadId> {
+    pub(super) fn threads_of_drafts(&self) -> Vec<ThreadId> {
         drafts_of(&self.uploads).iter().filter_map(|path| thread_of(path)).collect()
     }
 
@@ -131,6 +131,10 @@ impl Desk {
         let (mut left, mut dropped) = (0, Vec::new());
         for file in files.flatten() {
             let Some(thread) = thread_of(&file.path()) else { continue };
+            if self.is_template(&thread) {
+                left += 1;
+                continue;
+            }
             let age = file.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
             if age.is_none_or(|age| age < KEPT) {
                 left += 1;
@@ -141,21 +145,38 @@ impl Desk {
                 self.end_draft(&thread);
                 continue;
             }
-            // one that cannot be read any more names no evidence to remove
-            for item in self.draft_evidence(&thread).unwrap_or_default() {
-                if self.remove_blob(&item) {
-                    dropped.push((Bytes(Vault::blob_name(&item.b3_cipher)), now_ms()));
-                }
-            }
-            self.end_draft(&thread);
-            dropped.push((Bytes(Vault::case_name(&thread)), now_ms()));
+            dropped.extend(self.forget_draft(&thread));
         }
+        self.destroy_keys(&dropped);
+        left
+    }
+
+    /// Drops a draft with its evidence and its keys.
+    pub(super) fn drop_draft_of(&self, thread: &ThreadId) {
+        let dropped = self.forget_draft(thread);
+        self.destroy_keys(&dropped);
+    }
+
+    /// Removes a draft's files; the names of the keys that nothing needs any more.
+    fn forget_draft(&self, thread: &ThreadId) -> Vec<(Bytes, u64)> {
+        let mut dropped = Vec::new();
+        // one that cannot be read any more names no evidence to remove
+        for item in self.draft_evidence(thread).unwrap_or_default() {
+            if self.remove_blob(&item) {
+                dropped.push((Bytes(Vault::blob_name(&item.b3_cipher)), now_ms()));
+            }
+        }
+        self.end_draft(thread);
+        dropped.push((Bytes(Vault::case_name(thread)), now_ms()));
+        dropped
+    }
+
+    fn destroy_keys(&self, dropped: &[(Bytes, u64)]) {
         if !dropped.is_empty()
-            && let Err(error) = self.office.vault.destroy(&dropped)
+            && let Err(error) = self.office.vault.destroy(dropped)
         {
             tracing::warn!(%error, "keys of drafts that were dropped could not be destroyed");
         }
-        left
     }
 
     /// Removes a sealed item unless a case names it; whether it is gone.

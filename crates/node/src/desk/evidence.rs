@@ -92,8 +92,10 @@ impl Desk {
         let upload = call.upload.clone().ok_or_else(|| Problem::new(Code::Malformed, "there is no upload"))?;
         let plaintext = Plaintext(upload);
         let (thread, announced) = self.announced(call)?;
-        let item = self.seal(&thread, announced, &plaintext.0)?;
-        let view = view_of(&item, "here", sealed_len(item.size), 0, None);
+        let file = File::open(&plaintext.0).map_err(|e| internal("reading an upload", e))?;
+        let size = file.metadata().map_err(|e| internal("reading an upload", e))?.len();
+        let item = self.seal(&thread, announced, file, size)?;
+        let view = here(&item);
         // the plaintext is overwritten beside what is noted: both wait for the disk
         std::thread::scope(|scope| {
             scope.spawn(move || drop(plaintext));
@@ -108,10 +110,26 @@ impl Desk {
         Ok((self.draft(path(call, "thread"))?, Announced::read(call)?))
     }
 
-    fn seal(&self, thread: &ThreadId, announced: Announced, file: &Path) -> Result<BlobRef, Problem> {
+    /// Copies an item of another draft or case into a draft: opened and sealed anew, under that draft's key.
+    pub(super) fn copy_item(&self, thread: &ThreadId, item: &BlobRef) -> Result<BlobRef, Problem> {
+        let announced = Announced { name: item.name.clone(), media: item.media.clone(), sha256: item.sha256_plain.0 };
+        let gone = || Problem::new(Code::ContentGone, format!("the item {} is no longer on this node", item.name));
+        let key = self.office.vault.blob_key(&item.b3_cipher).ok_or_else(gone)?;
+        let content = match self.office.blobs.open_blob(&item.b3_cipher.0) {
+            Err(BlobError::Missing { .. }) => return Err(gone()),
+            other => other.map_err(blob_problem)?,
+        };
+        self.seal(thread, announced, Opening::new(content, Segments::new(&key), item.size), item.size)
+    }
+
+    fn seal(
+        &self,
+        thread: &ThreadId,
+        announced: Announced,
+        mut file: impl Read,
+        size: u64,
+    ) -> Result<BlobRef, Problem> {
         let max = self.view().state.federation.params().blob_max_bytes;
-        let mut file = File::open(file).map_err(|e| internal("reading an upload", e))?;
-        let size = file.metadata().map_err(|e| internal("reading an upload", e))?.len();
         if size > max {
             return Err(Problem::new(
                 Code::TooLarge,
@@ -164,6 +182,11 @@ fn blob_problem(error: BlobError) -> Problem {
 }
 
 // -- views ------------------------------------------------------------------------------------------------------------
+
+/// An item of evidence that is here.
+pub(super) fn here(item: &BlobRef) -> EvidenceView {
+    view_of(item, "here", sealed_len(item.size), 0, None)
+}
 
 fn view_of(item: &BlobRef, state: &str, have: u64, fetched: u64, trouble: Option<String>) -> EvidenceView {
     EvidenceView {
@@ -258,14 +281,7 @@ impl Desk {
             // whatever it claims to be, a browser must not run it
             media_type: "application/octet-stream".into(),
             len: item.size,
-            content: Box::new(Opening {
-                blob: content,
-                opener: Segments::new(&key),
-                next: 0,
-                count: segments(item.size),
-                buffer: Vec::new(),
-                at: 0,
-            }),
+            content: Box::new(Opening::new(content, Segments::new(&key), item.size)),
         })
     }
 }
@@ -281,6 +297,10 @@ struct Opening {
 }
 
 impl Opening {
+    fn new(blob: BlobReader, opener: Segments, size: u64) -> Self {
+        Opening { blob, opener, next: 0, count: segments(size), buffer: Vec::new(), at: 0 }
+    }
+
     fn advance(&mut self) -> io::Result<()> {
         const SEALED: usize = SEGMENT_BYTES + TAG_BYTES;
         self.buffer.resize(SEALED, 0);

@@ -21,6 +21,7 @@ mod evidence;
 mod explain;
 mod export;
 mod exposure;
+mod forms;
 mod hex;
 mod identity;
 mod internal;
@@ -48,6 +49,7 @@ mod tokens;
 mod who;
 
 pub(crate) use drafts::drafts_of;
+pub(crate) use forms::forms_of;
 pub(crate) use names::named;
 pub use parts::{PeersView, Progress, Transfers};
 
@@ -121,7 +123,6 @@ impl Desk {
                 | Op::TokenRevoke
                 | Op::Introduce
                 | Op::DropProposal
-                | Op::Drafts
                 | Op::EvidenceFetch
                 | Op::CaseErase
                 | Op::Reach
@@ -187,7 +188,12 @@ impl Desk {
             Op::Notices => self.blocking(call, Desk::notices).await,
             Op::ReferralCheck => self.blocking(call, Desk::check_referral).await,
             Op::WhoCanAct => self.blocking(call, Desk::who_can_act).await,
-            Op::Drafts => self.blocking(call, Desk::open_draft).await,
+            Op::Drafts => self.blocking(call, Desk::new_draft).await,
+            Op::DraftList => self.blocking(call, Desk::list_drafts).await,
+            Op::DraftShow => self.blocking(call, Desk::show_draft).await,
+            Op::DraftSave => self.blocking(call, Desk::save_draft).await,
+            Op::DraftApprove => self.blocking(call, Desk::approve_draft).await,
+            Op::DraftDrop => self.blocking(call, Desk::drop_draft).await,
             Op::EvidencePut => self.blocking(call, Desk::put_evidence).await,
             Op::Submit => self.submit(call).await,
             Op::Referrals => self.blocking(call, Desk::referrals).await,

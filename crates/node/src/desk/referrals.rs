@@ -122,7 +122,7 @@ impl Desk {
         self.signed(told)?.claimed().map_err(|e| internal("reading a statement", e))
     }
 
-    fn form(&self, case: &Case) -> Result<Form, Problem> {
+    pub(super) fn form(&self, case: &Case) -> Result<Form, Problem> {
         let first = case.asked.first().ok_or_else(|| super::not_found("the referral itself is not here"))?;
         Form::decode(&self.content(first)?.body).map_err(|e| internal("reading a pro forma", e))
     }

@@ -2,6 +2,7 @@
 
 use super::contacts::fault;
 use super::drafts::vault_problem;
+use super::forms::less_harmful_first;
 use super::names;
 use super::referrals::{harm, harm_table};
 use super::register::arrangement_faults;
@@ -14,6 +15,7 @@ use lapwing_api::problem::{Code, FieldFault, Problem};
 use lapwing_api::service::Call;
 use lapwing_api::types::{Check, Checked, Said, Submit};
 use lapwing_engine::case::Case;
+use lapwing_engine::internal::NoteKind;
 use lapwing_engine::state::State;
 use lapwing_engine::step::{Answer as Done, Command, Lock, Saying};
 use lapwing_record::cbor::encode;
@@ -22,7 +24,7 @@ use lapwing_record::directory::Contact;
 use lapwing_record::form::check::{check, may_follow};
 use lapwing_record::form::{EvidenceItem, Form, ReferralKind};
 use lapwing_record::id::{MsgId, Pid, ThreadId};
-use lapwing_record::identity::Class;
+use lapwing_record::identity::{Class, check_text};
 use lapwing_record::statement::{BlobGrant, BlobRef, GrantedKey, Kind, Tlp};
 
 /// Days until delivery is given up, unless the caller says otherwise.
@@ -75,12 +77,14 @@ impl Desk {
                 .ok_or_else(|| super::not_found("the referral itself is not here"))?;
             return json(&Said { thread: thread.to_string(), id: id.to_string() });
         }
-        let to = names::participant(&view.state, &wanted.to)?;
+        let (to, mut form) = self.as_saved(&view.state, &thread, wanted.to.as_deref(), wanted.form)?;
         let uploaded = tokio::task::block_in_place(|| self.draft_evidence(&thread))?;
-        let mut faults = form_faults(&view.state, &wanted.form, now_ms());
-        faults.extend(target_faults(&view.state, &to, &wanted.form));
-        let (blobs, missing) = matched(&wanted.form, &uploaded);
+        let mut faults = form_faults(&view.state, &form, now_ms());
+        faults.extend(target_faults(&view.state, &to, &form));
+        let (blobs, missing) = matched(&form, &uploaded);
         faults.extend(missing);
+        let ahead_because = wanted.ahead_because.as_deref();
+        faults.extend(ahead_because.and_then(|why| check_text("ahead_because", why, 1, 4000).err()).map(fault));
         let days = wanted.give_up_days.unwrap_or(GIVE_UP_DAYS);
         if !(1..=MAX_GIVE_UP_DAYS).contains(&days) {
             faults.push(FieldFault { path: "give_up_days".into(), what: format!("must be 1 to {MAX_GIVE_UP_DAYS}") });
@@ -90,23 +94,68 @@ impl Desk {
                 .hint("`lapwing refer check FILE` lists them too, before anything is submitted.")
                 .faults(faults));
         }
-        let handling = wanted.form.tlp.unwrap_or(Tlp::AmberStrict);
+        let by = super::name_of_caller(&call).to_owned();
+        tokio::task::block_in_place(|| {
+            let waiting = self.more_harmful(&view.state, &thread, &form);
+            if !waiting.is_empty() && ahead_because.is_none() {
+                return Err(less_harmful_first(&waiting));
+            }
+            let second = self.second_approver(&by, &thread, &to, &form, &uploaded)?;
+            if let (Some(second), Some(declarations)) = (second, form.declarations.as_mut()) {
+                declarations.second_approver.get_or_insert(second);
+            }
+            Ok(())
+        })?;
+        let handling = form.tlp.unwrap_or(Tlp::AmberStrict);
         let said = Saying {
             thread,
             to,
             kind: Kind::Submit,
             handling,
-            body: encode(&wanted.form),
+            body: encode(&form),
             blobs,
             approvals: None,
             ttl_ms: days * DAY_MS,
             lock: self.case_lock(&thread)?,
         };
         let id = self.utter(said).await?;
+        if let Some(why) = ahead_because {
+            self.keep_note(thread, &by, NoteKind::SentAhead, why).await?;
+        }
         tokio::task::block_in_place(|| self.end_draft(&thread));
         self.grant(&thread).await?;
         tracing::info!(case = %thread.short(), "a referral was submitted");
         status_json(202, &Said { thread: thread.to_string(), id: id.to_string() })
+    }
+
+    /// Whom it goes to and what it says: as asked for, else as it was saved in the draft.
+    fn as_saved(
+        &self,
+        state: &State,
+        thread: &ThreadId,
+        to: Option<&str>,
+        form: Option<Form>,
+    ) -> Result<(Pid, Form), Problem> {
+        let saved = self.saved_form(thread)?;
+        if saved.as_ref().is_some_and(|s| s.template.is_some()) {
+            return Err(Problem::new(Code::Conflict, "this is a template: open a draft from it"));
+        }
+        let to = to.map(|to| names::participant(state, to)).transpose()?.or(saved.as_ref().and_then(|s| s.to));
+        let form = match (form, saved) {
+            (Some(form), _) => Some(form),
+            (None, Some(saved)) => Some(Form::decode(&saved.form).map_err(|e| internal("reading a draft", e))?),
+            (None, None) => None,
+        };
+        let missing =
+            |path: &str| FieldFault { path: path.into(), what: "is neither given nor saved in the draft".into() };
+        match (to, form) {
+            (Some(to), Some(form)) => Ok((to, form)),
+            (to, form) => {
+                let faults = [to.is_none().then(|| missing("to")), form.is_none().then(|| missing("form"))];
+                Err(Problem::new(Code::Invalid, "the referral is not whole")
+                    .faults(faults.into_iter().flatten().collect()))
+            }
+        }
     }
 
     /// Says something in a case, durably.
