@@ -16,6 +16,7 @@
 
 pub mod author;
 pub mod case;
+pub mod deadlines;
 pub mod delivery;
 mod duties;
 pub mod engine;
