@@ -6,11 +6,12 @@
 //!                   └── tried ◀┘   5 s doubling to 6 h ±20 %, at once when the peer returns, never silently expired
 //! ```
 
-use crate::case::{Case, Detail, Open};
+use crate::case::{Case, Detail, Open, Told};
 use crate::engine::Engine;
 use crate::fact::{Declined, DeclinedThere, Fact, Heard, NoticeKind, Receipted, Said, Tried};
 use crate::federation::Federation;
 use crate::membership::Standing;
+use crate::state::State;
 use crate::step::{Answer, Effect, Event, Refused, ReplyTo, Saying, Step, locked_form};
 use lapwing_record::audit::{self, Attempt};
 use lapwing_record::cbor::{Bytes, encode};
@@ -60,7 +61,7 @@ impl Engine {
         let stmt = self.draft_statement(&saying.thread, saying.to, saying.kind, now, &saying)?;
         let open = Open::of(&stmt).map_err(|e| Refused::Invalid(e.to_string()))?;
         let case = self.state.case(&saying.thread).cloned().unwrap_or_else(|| Case::new(&open));
-        self.may_say(&case, &stmt, &open)?;
+        self.state.may_say(&case, &stmt, &open)?;
         if let Some(approval) = stmt.approval() {
             let keys = self.state.my_id().current();
             let signatures = saying.approvals.as_deref().unwrap_or_default();
@@ -95,31 +96,6 @@ impl Engine {
                 Kind::Decide => refuses(),
                 _ => false,
             }
-    }
-
-    /// Whether a statement of our own may be made: the case's rules, and what the roster adds to them.
-    pub fn may_say(&self, case: &Case, stmt: &Stmt, open: &Open) -> Result<(), Refused> {
-        let of_case = |(refusal, why)| match refusal {
-            Refusal::Gap => Refused::Conflict(why),
-            refusal => Refused::Case(refusal, why),
-        };
-        case.allows(open).map_err(of_case)?;
-        match &open.detail {
-            Some(Detail::Proposal(proposal)) if !self.state.federation.is_full_agency(&proposal.to) => {
-                return Err(Refused::Standing("a referral is passed on to an agency that takes part in full".into()));
-            }
-            Some(Detail::Transferred(t)) => self.state.may_pass_on(case, &t.proposal).map_err(of_case)?,
-            _ => {}
-        }
-        if stmt.kind == Kind::Decide
-            && self.state.federation.standing(&case.requester) != Some(Standing::Suspended)
-            && lapwing_record::cbor::decode::<Decide>(&stmt.body, stmt.body.len())
-                .is_ok_and(|d| d.items.iter().any(|i| i.ground == Some(Ground::ParticipantSuspended)))
-        {
-            let why = "`participant_suspended` is a ground only while the requester is suspended";
-            return Err(Refused::Case(Refusal::WrongGround, why.into()));
-        }
-        Ok(())
     }
 
     /// Whether a referral of this kind may be addressed to its target.
@@ -191,7 +167,8 @@ impl Engine {
         for (id, thread) in self.state.outbox.iter() {
             let Some(case) = self.state.case(thread) else { continue };
             let me = self.state.me;
-            let first = case.side(&me).iter().find(|t| t.delivery.as_ref().is_some_and(|d| d.receipt.is_none()));
+            let waits = |t: &&Told| t.refused.is_none() && t.delivery.as_ref().is_some_and(|d| d.receipt.is_none());
+            let first = case.side(&me).iter().find(waits);
             let Some(told) = first.filter(|t| t.open.id == *id) else { continue };
             let delivery = told.delivery.as_ref().expect("own statements have a delivery");
             if delivery.failed || self.in_flight.contains(id) {
@@ -494,6 +471,33 @@ impl Engine {
             }
             step.effects.push(Effect::Event(Event::Case(stmt.thread)));
         }
+    }
+}
+
+impl State {
+    /// Whether a statement of our own may be made: the case's rules, and what the roster adds to them.
+    pub fn may_say(&self, case: &Case, stmt: &Stmt, open: &Open) -> Result<(), Refused> {
+        let of_case = |(refusal, why)| match refusal {
+            Refusal::Gap => Refused::Conflict(why),
+            refusal => Refused::Case(refusal, why),
+        };
+        case.allows(open).map_err(of_case)?;
+        match &open.detail {
+            Some(Detail::Proposal(proposal)) if !self.federation.is_full_agency(&proposal.to) => {
+                return Err(Refused::Standing("a referral is passed on to an agency that takes part in full".into()));
+            }
+            Some(Detail::Transferred(t)) => self.may_pass_on(case, &t.proposal).map_err(of_case)?,
+            _ => {}
+        }
+        if stmt.kind == Kind::Decide
+            && self.federation.standing(&case.requester) != Some(Standing::Suspended)
+            && lapwing_record::cbor::decode::<Decide>(&stmt.body, stmt.body.len())
+                .is_ok_and(|d| d.items.iter().any(|i| i.ground == Some(Ground::ParticipantSuspended)))
+        {
+            let why = "`participant_suspended` is a ground only while the requester is suspended";
+            return Err(Refused::Case(Refusal::WrongGround, why.into()));
+        }
+        Ok(())
     }
 }
 

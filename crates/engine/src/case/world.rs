@@ -227,6 +227,22 @@ impl<'a> World<'a> {
         granted
     }
 
+    /// Evidence of one side whose keys are to be handed over now: all that was named, but what is held back only once
+    /// the target has accepted an item, and assures the confidentiality that was asked for.
+    pub fn grants_due(self, requester: bool) -> Vec<Digest> {
+        // what was named before a withdrawal is handed over still, as it was announced
+        if self.stage() == Stage::Recalled {
+            return Vec::new();
+        }
+        let form = self.form();
+        let released = self.accepted_once() && (form.confidential != Some(true) || self.confidentiality_assured());
+        let held = form.held_back.filter(|_| requester && !released).unwrap_or_default();
+        let granted = self.granted(requester);
+        let named = self.of(requester).flat_map(|t| t.open.blobs.iter().map(|b| b.b3_cipher));
+        let due: BTreeSet<Digest> = named.filter(|b| !granted.contains(b) && !held.contains(b)).collect();
+        due.into_iter().collect()
+    }
+
     /// Evidence that one side asked the other for.
     pub fn requested(self, by_requester: bool) -> BTreeSet<Digest> {
         let asked = self.said(by_requester, Kind::BlobRequest).filter_map(|t| match &t.open.detail {

@@ -23,6 +23,7 @@ mod export;
 mod exposure;
 mod hex;
 mod identity;
+mod life;
 mod log;
 mod members;
 mod motions;
@@ -32,15 +33,17 @@ mod open_now;
 mod operate;
 mod paging;
 mod parts;
+mod pass_on;
 mod proposals;
 mod referrals;
 mod say;
+mod spoken;
 mod status;
 mod submit;
 mod time;
 mod tokens;
 
-pub(crate) use drafts::drafts_of;
+pub(crate) use drafts::{drafts_of, vault_problem};
 pub(crate) use names::named;
 pub use parts::{PeersView, Progress, Transfers};
 
@@ -179,6 +182,7 @@ impl Desk {
             Op::Referral => self.blocking(call, Desk::referral).await,
             Op::Prepare => self.blocking(call, Desk::prepare).await,
             Op::Say => self.say(call).await,
+            Op::PassOn => self.pass_on(call).await,
             Op::EvidenceFetch => self.fetch_evidence(&call),
             Op::EvidenceGet => self.blocking(call, Desk::get_evidence).await,
             Op::Export => self.blocking(call, Desk::export).await,
