@@ -155,10 +155,9 @@ pub fn contract(op: Op) -> Contract {
         Op::Submit => Contract { again: Some(200), ..Contract::call::<Submit, Said>(202) }.fails(SUBMIT),
         Op::Referrals => Contract::list::<ReferralRow>().fails(&[NotFound, Ambiguous]),
         Op::Referral => Contract::gives::<ReferralDetail>().fails(&[NotFound, Ambiguous, NotReleased]),
-        Op::Prepare => {
-            Contract::call::<Saying, Prepared>(200).fails(&[NotFound, Ambiguous, Invalid, Conflict, Standing])
-        }
-        Op::Say => Contract::call::<Saying, Said>(202).fails(STATEMENT),
+        Op::Prepare => Contract::call::<Saying, Prepared>(200).fails(PREPARED),
+        Op::Say => Contract::call::<Saying, Said>(202).fails(LIFE),
+        Op::PassOn => Contract { again: Some(200), ..Contract::call::<PassOn, Said>(202) }.fails(PASSED_ON),
         Op::EvidenceFetch => Contract::gives::<Done>().fails(&[NotFound, Ambiguous, ContentGone]),
         Op::EvidenceGet => Contract::new(Takes::Nothing, Gives::Bytes).fails(&[
             NotFound,
@@ -267,19 +266,61 @@ const SUBMIT: &[Code] = &[
     Code::Stopping,
     Code::DiskFull,
 ];
-/// A statement of a case.
-const STATEMENT: &[Code] = &[
+
+/// A statement of a case's life: the case's own rules may refuse it.
+const LIFE: &[Code] = &[
     Code::NotFound,
     Code::Ambiguous,
     Code::Invalid,
     Code::Approval,
     Code::Conflict,
+    Code::NotYourTurn,
+    Code::WrongState,
+    Code::WrongGround,
+    Code::WrongReference,
+    Code::NotAssured,
+    Code::ConsentNeeded,
+    Code::TooSoon,
     Code::Standing,
     Code::ContentGone,
     Code::HeadUnchecked,
     Code::Unconfirmed,
     Code::Stopping,
     Code::DiskFull,
+];
+/// Passing a case on: markings may forbid it.
+const PASSED_ON: &[Code] = &[
+    Code::NotFound,
+    Code::Ambiguous,
+    Code::Invalid,
+    Code::Approval,
+    Code::Conflict,
+    Code::NotReleased,
+    Code::NotYourTurn,
+    Code::WrongState,
+    Code::WrongGround,
+    Code::WrongReference,
+    Code::NotAssured,
+    Code::ConsentNeeded,
+    Code::TooSoon,
+    Code::Standing,
+    Code::ContentGone,
+    Code::HeadUnchecked,
+    Code::Unconfirmed,
+    Code::Stopping,
+    Code::DiskFull,
+];
+/// The same, before officers are asked.
+const PREPARED: &[Code] = &[
+    Code::NotFound,
+    Code::Ambiguous,
+    Code::Invalid,
+    Code::Conflict,
+    Code::NotYourTurn,
+    Code::WrongState,
+    Code::WrongGround,
+    Code::WrongReference,
+    Code::Standing,
 ];
 
 /// Every code that an operation can answer with: what follows from its row, and what its contract adds.
@@ -318,8 +359,18 @@ pub struct Parameter {
 }
 
 /// Stages of a referral, as `GET /referrals` filters by them (referral.md §2).
-pub const STAGES: [&str; 7] =
-    ["submitted", "acknowledged", "info_needed", "partly_decided", "decided", "closed", "withdrawn"];
+pub const STAGES: [&str; 10] = [
+    "submitted",
+    "acknowledged",
+    "info_needed",
+    "partly_decided",
+    "decided",
+    "answered",
+    "transferred",
+    "closed",
+    "withdrawn",
+    "recalled",
+];
 /// Standings of a participant (protocol §4); `unknown` before anyone introduced it.
 pub const STANDINGS: [&str; 6] = ["participant", "suspended", "objected", "candidate", "left", "unknown"];
 
@@ -363,9 +414,10 @@ pub fn parameter(op: Op, name: &str, generator: &mut SchemaGenerator) -> Option<
         (Op::DraftShow | Op::DraftDrop, "thread") => {
             text(plain(), "The draft: at least 8 characters of its id, or a template's name.")
         }
-        (Op::EvidencePut | Op::Submit | Op::DraftSave | Op::DraftApprove, "thread") => {
+        (Op::Submit | Op::DraftSave | Op::DraftApprove, "thread") => {
             text(plain(), "The draft: at least 8 characters of its id.")
         }
+        (Op::EvidencePut, "thread") => text(plain(), "The draft or case: at least 8 characters of its id."),
         (_, "thread") => text(plain(), "The case: at least 8 characters of its thread's id."),
         (_, "blob") => text(plain(), "The item of evidence: at least 8 characters of its `blob`."),
         (_, "id") => text(plain(), "The proposal: at least 8 characters of its id."),
@@ -428,6 +480,11 @@ pub fn parameter(op: Op, name: &str, generator: &mut SchemaGenerator) -> Option<
             "What it is made for: this agency's own use, or a court's. Markings may forbid either.",
         ),
         (_, "assigned") => text(plain(), "The name of the token that works on it or stands in; `none`: nobody does."),
+        (_, "overdue") => text(flag(), "Whether something in it is overdue by the published targets."),
+        (_, "order") => text(
+            json_schema!({ "type": "string", "enum": ["changed", "harm"], "default": "changed" }),
+            "`changed`: the last change first. `harm`: what the target works through, the gravest first.",
+        ),
         (_, "stuck") => text(flag(), "Whether something in it waits for delivery although it was tried."),
         _ => None,
     }

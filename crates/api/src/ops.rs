@@ -225,14 +225,15 @@ ops! {
     DraftSave Post "/referrals/drafts/{thread}" Officer Json "Saves a draft's pro forma, whatever is filled in so far.";
     DraftApprove Post "/referrals/drafts/{thread}/approve" Officer Json "Approves a draft exactly as it stands, where the agency asks for a second officer.";
     DraftDrop Post "/referrals/drafts/{thread}/drop" Officer Json "Drops a draft or template with its evidence and its keys.";
-    EvidencePut Put "/referrals/{thread}/evidence" Officer Upload "Uploads an item of evidence into a draft (query: name, media_type, sha256)."
+    EvidencePut Put "/referrals/{thread}/evidence" Officer Upload "Uploads an item of evidence into a draft or case (query: name, media_type, sha256)."
         ? name media_type sha256;
     Submit Post "/referrals/{thread}/submit" Officer Json "Submits a referral: durable before the answer.";
-    Referrals Get "/referrals" Cases List "Referrals. Filters: stage, with, role, stuck, assigned; in order of last change."
-        ? stage with role stuck assigned limit cursor;
+    Referrals Get "/referrals" Cases List "Referrals. Filters: stage, with, role, stuck, overdue, assigned; in order of last change, or of harm."
+        ? stage with role stuck overdue assigned order limit cursor;
     Referral Get "/referrals/{thread}" Cases Json "One referral: pro forma, timeline, decisions, evidence, delivery.";
     Prepare Post "/referrals/{thread}/prepare" Cases Json "The exact bytes that an officer approves for an acknowledgement or decision.";
-    Say Post "/referrals/{thread}/statements" Officer Json "Acknowledges, asks, supplements, decides, withdraws, closes.";
+    Say Post "/referrals/{thread}/statements" Officer Json "Says whatever a case's life has: acknowledges, asks, decides, delivers, recalls, consents, …";
+    PassOn Post "/referrals/{thread}/transfer" Officer Json "Passes items on to the agency of a proposal: opens the new case there; `transferred` follows by itself.";
     EvidenceFetch Post "/referrals/{thread}/evidence/{blob}/fetch" Officer Json "Starts or resumes the transfer of an item of evidence.";
     EvidenceGet Get "/referrals/{thread}/evidence/{blob}" Cases Download "The content of an item of evidence that is here.";
     Export Get "/referrals/{thread}/export" Cases Download "The case as one bundle that `lapwing verify` checks offline. Purpose: own or court."

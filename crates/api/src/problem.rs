@@ -74,6 +74,20 @@ codes! {
         "Send that one first, or say why this one goes ahead (`--ahead-because REASON`); the reason is kept with the case.";
     "standing" Standing 409 User "Somebody's standing forbids it."
         "`lapwing member explain NAME` says why somebody stands where it stands.";
+    "not_your_turn" NotYourTurn 409 User "This side of the case does not say that."
+        "`lapwing refer show THREAD` tells which side this agency is on.";
+    "wrong_state" WrongState 409 User "The case is not at that point of its life."
+        "`lapwing refer show THREAD` tells its stage and what was said.";
+    "wrong_ground" WrongGround 409 User "The ground does not hold here."
+        "Name another ground, or do first what it rests on.";
+    "wrong_reference" WrongReference 409 User "It names something that is not in the case."
+        "`lapwing refer show THREAD --json` lists statements, assistance items and evidence with their ids.";
+    "not_assured" NotAssured 409 User "Confidentiality was asked for and is not assured."
+        "Held-back evidence goes out once the target acknowledges with `assured` or `assured_subject_to`.";
+    "consent_needed" ConsentNeeded 409 User "The originator has not consented."
+        "Propose it, and wait for the requester's `transfer_consent`.";
+    "too_soon" TooSoon 409 User "The last one of its kind is too recent."
+        "Try again a day after the last one.";
     "too_large" TooLarge 413 User "The request is too large."
         "Send less at a time.";
     "bad_media_type" BadMediaType 415 User "The body must be JSON."

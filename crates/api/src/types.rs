@@ -2,10 +2,12 @@
 
 mod drafts;
 mod internal;
+mod life;
 mod register;
 
 pub use drafts::*;
 pub use internal::*;
+pub use life::*;
 pub use register::*;
 
 pub use crate::harm::{HarmRow, HarmTable, HarmView, IncomeView};
@@ -818,10 +820,13 @@ pub enum Saying {
         /// The questions.
         text: String,
     },
-    /// The requester answers or adds.
+    /// The requester answers or adds. Evidence of the form's `evidence` is uploaded into the case before.
     Supplement {
         /// The text.
         text: String,
+        /// Fields of the pro forma that change; items of evidence are added.
+        #[serde(default)]
+        form: Option<Box<Form>>,
     },
     /// The target decides.
     Decide {
@@ -842,6 +847,113 @@ pub enum Saying {
         /// A last word.
         #[serde(default)]
         note: Option<String>,
+    },
+    /// Keys of one's own evidence are handed over: held-back items too, where confidentiality allows it.
+    BlobGrant {
+        /// The items, by their `blob`.
+        blobs: Vec<lapwing_record::id::Digest>,
+    },
+    /// Keys of the other side's evidence are asked for.
+    BlobRequest {
+        /// The items, by their `blob`.
+        blobs: Vec<lapwing_record::id::Digest>,
+    },
+    /// The target tells how far it is.
+    Progress {
+        /// The content.
+        body: lapwing_record::statement::Progress,
+    },
+    /// The target expects to decide or deliver later.
+    Extend {
+        /// The content.
+        body: lapwing_record::statement::Extend,
+    },
+    /// The target says why it takes long.
+    DelayReasons {
+        /// The reasons.
+        text: String,
+    },
+    /// The target delivers, and more will come.
+    ResultInterim {
+        /// The content.
+        body: lapwing_record::statement::Outcomes,
+        /// Evidence that was uploaded into the case: SHA-256 of each item, hex.
+        #[serde(default)]
+        evidence: Vec<String>,
+    },
+    /// The target delivers the last on these items.
+    ResultFinal {
+        /// The content.
+        body: lapwing_record::statement::Outcomes,
+        /// Evidence that was uploaded into the case: SHA-256 of each item, hex.
+        #[serde(default)]
+        evidence: Vec<String>,
+    },
+    /// The target would pass items on to another agency.
+    TransferProposed {
+        /// The content.
+        body: lapwing_record::statement::TransferProposed,
+    },
+    /// The requester answers that.
+    TransferConsent {
+        /// The content.
+        body: lapwing_record::statement::TransferConsent,
+    },
+    /// The requester reminds, at most once a day.
+    Reminder {
+        /// What is waited for.
+        #[serde(default)]
+        text: Option<String>,
+    },
+    /// The requester wants back what it sent.
+    Recall {
+        /// The content.
+        body: lapwing_record::statement::Recall,
+    },
+    /// The target says what became of it.
+    RecallAnswer {
+        /// The content.
+        body: lapwing_record::statement::RecallAnswer,
+    },
+    /// The requester says what the results were good for.
+    Feedback {
+        /// The text.
+        text: String,
+    },
+    /// The requester opens the case, or items of it, again.
+    Reopen {
+        /// The content.
+        body: lapwing_record::statement::Reopen,
+    },
+    /// Either side disagrees.
+    Dispute {
+        /// The content.
+        body: lapwing_record::statement::Dispute,
+    },
+    /// A law forced content out at the target.
+    CompelledDisclosureNotice {
+        /// The content.
+        body: lapwing_record::statement::CompelledDisclosure,
+    },
+    /// Either side's own assessment of the harm.
+    Assess {
+        /// The content.
+        body: lapwing_record::statement::Assessment,
+    },
+    /// A person of this side has read the other's statements. Never said by a program on its own.
+    Seen {
+        /// The newest that was read.
+        upto: lapwing_record::id::MsgId,
+    },
+    /// Either side asks for a release beyond the markings.
+    ConsentRequest {
+        /// The content.
+        body: lapwing_record::statement::ConsentRequest,
+    },
+    /// The originator answers, or volunteers.
+    Consent {
+        /// The content.
+        body: lapwing_record::statement::ConsentGiven,
     },
 }
 
@@ -899,6 +1011,8 @@ pub struct ReferralRow {
     pub changed: Time,
     /// Statements that wait for delivery, and why.
     pub stuck: Option<Stuck>,
+    /// Whether something in it is overdue by the published targets.
+    pub overdue: bool,
     /// Who works on it here: the name of a token.
     #[serde(default)]
     pub assigned: Option<String>,
@@ -944,7 +1058,7 @@ pub struct StatementView {
     /// When it became durable here.
     #[schemars(extend("format" = "date-time"))]
     pub at: Time,
-    /// Ours: `queued`, `stored` or `failed`; theirs: `received`.
+    /// Ours: `queued`, `stored`, `failed`, or `refused` for good; theirs: `received`, or `refused` by us.
     pub delivery: String,
     /// Attempts so far.
     pub tries: u64,
@@ -969,8 +1083,10 @@ pub struct ReferralDetail {
     /// As in the list.
     #[serde(flatten)]
     pub row: ReferralRow,
-    /// The pro forma; null where the content cannot be read.
+    /// The pro forma as it stands now, supplements laid over it; null where the content cannot be read.
     pub form: Option<Form>,
+    /// What follows from everything that was said.
+    pub life: Life,
     /// What the harm score is made of; null where the content cannot be read.
     pub harm_table: Option<HarmTable>,
     /// What was said, in the order in which it became durable here.

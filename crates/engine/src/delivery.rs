@@ -6,11 +6,12 @@
 //!                   └── tried ◀┘   5 s doubling to 6 h ±20 %, at once when the peer returns, never silently expired
 //! ```
 
-use crate::case::Open;
+use crate::case::{Case, Detail, Open, Told};
 use crate::engine::Engine;
-use crate::fact::{Fact, Heard, NoticeKind, Receipted, Said, Tried};
+use crate::fact::{Declined, DeclinedThere, Fact, Heard, NoticeKind, Receipted, Said, Tried};
 use crate::federation::Federation;
 use crate::membership::Standing;
+use crate::state::State;
 use crate::step::{Answer, Effect, Event, Refused, ReplyTo, Saying, Step, locked_form};
 use lapwing_record::audit::{self, Attempt};
 use lapwing_record::cbor::{Bytes, encode};
@@ -18,7 +19,9 @@ use lapwing_record::id::{Digest, MsgId, Pid, ThreadId};
 use lapwing_record::identity::Class;
 use lapwing_record::locked;
 use lapwing_record::sign::Sign1;
-use lapwing_record::statement::{Delivered, Kind, Nack, Receipt, Refusal, Stmt, VerifiedStmt, signed_hash};
+use lapwing_record::statement::{
+    Decide, Decision, Delivered, Ground, Kind, Nack, Receipt, Refusal, Stmt, Transferred, VerifiedStmt, signed_hash,
+};
 use std::collections::BTreeSet;
 
 /// Milliseconds before the first retry.
@@ -34,7 +37,7 @@ impl Engine {
     pub(crate) fn say(&mut self, saying: Saying, now: u64, step: &mut Step) -> Result<Answer, Refused> {
         self.may_sign()?;
         let me = self.state.me;
-        if !self.state.federation.is_participant(&me) {
+        if !self.state.federation.is_participant(&me) && !self.says_suspended(&saying) {
             return Err(Refused::Standing("only participants in full standing exchange referrals".into()));
         }
         if !self.level_with(&saying.to) {
@@ -57,8 +60,8 @@ impl Engine {
         }
         let stmt = self.draft_statement(&saying.thread, saying.to, saying.kind, now, &saying)?;
         let open = Open::of(&stmt).map_err(|e| Refused::Invalid(e.to_string()))?;
-        let case = self.state.case(&saying.thread).cloned().unwrap_or_else(|| crate::case::Case::new(&open));
-        case.allows(&open).map_err(|(_, why)| Refused::Conflict(why))?;
+        let case = self.state.case(&saying.thread).cloned().unwrap_or_else(|| Case::new(&open));
+        self.state.may_say(&case, &stmt, &open)?;
         if let Some(approval) = stmt.approval() {
             let keys = self.state.my_id().current();
             let signatures = saying.approvals.as_deref().unwrap_or_default();
@@ -79,6 +82,20 @@ impl Engine {
         self.commit(Fact::Said(Said { at: now, open, locked: Bytes(locked) }), step);
         step.effects.push(Effect::Event(Event::Case(saying.thread)));
         Ok(Answer::Said(id))
+    }
+
+    /// What a participant that is suspended still says: that it takes back, refuses, or what became of what was recalled.
+    fn says_suspended(&self, saying: &Saying) -> bool {
+        let refuses = || {
+            let decide = lapwing_record::cbor::decode::<Decide>(&saying.body, saying.body.len());
+            decide.is_ok_and(|d| d.items.iter().all(|item| item.decision == Decision::Refuse))
+        };
+        self.state.my_standing() == Some(Standing::Suspended)
+            && match saying.kind {
+                Kind::Withdraw | Kind::RecallAnswer => true,
+                Kind::Decide => refuses(),
+                _ => false,
+            }
     }
 
     /// Whether a referral of this kind may be addressed to its target.
@@ -150,7 +167,8 @@ impl Engine {
         for (id, thread) in self.state.outbox.iter() {
             let Some(case) = self.state.case(thread) else { continue };
             let me = self.state.me;
-            let first = case.side(&me).iter().find(|t| t.delivery.as_ref().is_some_and(|d| d.receipt.is_none()));
+            let waits = |t: &&Told| t.refused.is_none() && t.delivery.as_ref().is_some_and(|d| d.receipt.is_none());
+            let first = case.side(&me).iter().find(waits);
             let Some(told) = first.filter(|t| t.open.id == *id) else { continue };
             let delivery = told.delivery.as_ref().expect("own statements have a delivery");
             if delivery.failed || self.in_flight.contains(id) {
@@ -169,7 +187,8 @@ impl Engine {
             self.give_up(thread, id, "expired: it could not be delivered in time".into(), now, step);
         }
         for (thread, id, to) in due {
-            match held(&self.state.federation, &to, now) {
+            let kind = self.state.case(&thread).and_then(|c| c.find(&id)).map(|t| t.open.kind);
+            match held(&self.state.federation, &to, kind, now) {
                 Some(why) => self.later(thread, id, why, now, step),
                 None => {
                     self.in_flight.insert(id);
@@ -207,11 +226,36 @@ impl Engine {
             Ok(Delivered::Refused((refusal, text))) if refusal.may_pass_later() => {
                 self.later(thread, id, format!("{refusal}: {text}"), now, step);
             }
+            Ok(Delivered::Refused((refusal, text))) if self.goes_on_without(thread, id, refusal) => {
+                self.declined_there(thread, id, refusal, text, now, step);
+            }
             Ok(Delivered::Refused((refusal, text))) => {
                 self.give_up(thread, id, format!("{refusal}: {text}"), now, step)
             }
             Err(why) => self.later(thread, id, why, now, step),
         }
+    }
+
+    /// Whether the case goes on without a statement that was refused for good: its place in our chain is kept there.
+    fn goes_on_without(&self, thread: ThreadId, id: MsgId, refusal: Refusal) -> bool {
+        let kind = self.state.case(&thread).and_then(|c| c.find(&id)).map(|t| t.open.kind);
+        kind.is_some_and(|k| k != Kind::Submit) && !matches!(refusal, Refusal::NotMine | Refusal::Erased)
+    }
+
+    fn declined_there(
+        &mut self,
+        thread: ThreadId,
+        id: MsgId,
+        refusal: Refusal,
+        words: String,
+        now: u64,
+        step: &mut Step,
+    ) {
+        let words = words.chars().take(2_000).collect();
+        self.commit(Fact::DeclinedThere(DeclinedThere { at: now, thread, id, refusal, words }), step);
+        step.effects.push(Effect::Event(Event::Case(thread)));
+        let peer = self.state.case(&thread).map(|c| c.peer(&self.state.me));
+        self.notice(NoticeKind::DeliveryFailing, peer, Some(Digest(id.0)), None, now, step);
     }
 
     fn check_receipt(&self, thread: ThreadId, id: MsgId, sign1: &Sign1) -> Result<(), String> {
@@ -267,8 +311,16 @@ impl Engine {
 
     // -- in ---------------------------------------------------------------------------------------------------------
 
-    pub(crate) fn hear(&mut self, stmt: &VerifiedStmt, locked: Bytes, reply: ReplyTo, now: u64, step: &mut Step) {
-        match self.heard(stmt, locked, now, step) {
+    pub(crate) fn hear(
+        &mut self,
+        stmt: &VerifiedStmt,
+        locked: Bytes,
+        unfit: Option<String>,
+        reply: ReplyTo,
+        now: u64,
+        step: &mut Step,
+    ) {
+        match self.heard(stmt, locked, unfit, now, step) {
             Ok(Heard { at, open, hash, epoch, .. }) => {
                 step.effects.push(Effect::GiveReceipt {
                     thread: open.thread,
@@ -289,6 +341,7 @@ impl Engine {
         &mut self,
         verified: &VerifiedStmt,
         locked: Bytes,
+        unfit: Option<String>,
         now: u64,
         step: &mut Step,
     ) -> Result<Heard, Result<Bytes, (Refusal, String)>> {
@@ -300,6 +353,9 @@ impl Engine {
         let hash = signed_hash(verified.signed_bytes());
         let existing = self.state.case(&stmt.thread).and_then(|c| c.find(&verified.id())).cloned();
         if let Some(told) = existing {
+            if let Some(refused) = told.refused {
+                return Err(Err(refused));
+            }
             return match told.receipt {
                 Some(receipt) => Err(Ok(receipt)),
                 // durable, but the receipt itself was not kept before a crash: the same one is signed again
@@ -309,23 +365,22 @@ impl Engine {
         if self.state.case(&stmt.thread).is_some_and(|c| c.erased.is_some()) {
             return refuse(Refusal::Erased, "the case was erased here");
         }
-        if !self.state.federation.is_participant(&stmt.from) {
+        // what was recalled because of a suspension is answered while it lasts
+        let answers =
+            stmt.kind == Kind::RecallAnswer && self.state.federation.standing(&stmt.from) == Some(Standing::Suspended);
+        if !self.state.federation.is_participant(&stmt.from) && !answers {
             return refuse(Refusal::SenderStanding, "the sender does not take part in full here");
         }
         if self.state.federation.author(&stmt.from).is_some_and(|a| a.contested()) {
             return refuse(Refusal::SenderStanding, "the sender's log is contested here");
         }
-        let open = Open::of(stmt).map_err(|e| Err((Refusal::Invalid, e.to_string())))?;
-        if stmt.kind == Kind::Submit {
-            let form =
-                lapwing_record::form::Form::decode(&stmt.body).map_err(|e| Err((Refusal::Invalid, e.to_string())))?;
-            let faults = lapwing_record::form::check::check(&form);
-            if !faults.is_empty() {
-                return refuse(Refusal::Invalid, &faults_in_words(&faults));
+        let open = match self.fitting(stmt, unfit) {
+            Ok(open) => open,
+            Err((refusal, why)) => {
+                self.decline(stmt, refusal, &why, locked, now, step);
+                return Err(Err((refusal, why)));
             }
-        }
-        let case = self.state.case(&stmt.thread).cloned().unwrap_or_else(|| crate::case::Case::new(&open));
-        case.allows(&open).map_err(Err)?;
+        };
         let heard = Heard { at: now, open, hash, epoch: self.state.my_id().epoch(), locked };
         self.commit(Fact::Heard(heard.clone()), step);
         self.audit(by_peer(stmt), now, step);
@@ -333,7 +388,66 @@ impl Engine {
         if stmt.kind == Kind::Submit {
             self.notice(NoticeKind::ReferralStored, Some(stmt.from), Some(Digest(stmt.thread.0)), None, now, step);
         }
+        if stmt.kind == Kind::Recall {
+            self.notice(NoticeKind::ReferralRecalled, Some(stmt.from), Some(Digest(stmt.thread.0)), None, now, step);
+        }
         Ok(heard)
+    }
+
+    /// The open part of what the other side says, if it may be said.
+    fn fitting(&self, stmt: &Stmt, unfit: Option<String>) -> Result<Open, (Refusal, String)> {
+        let invalid = |why: String| (Refusal::Invalid, why);
+        let open = Open::of(stmt).map_err(|e| invalid(e.to_string()))?;
+        if let Some(why) = unfit {
+            return Err(invalid(why));
+        }
+        if stmt.kind == Kind::Submit {
+            let form = lapwing_record::form::Form::decode(&stmt.body).map_err(|e| invalid(e.to_string()))?;
+            let faults = lapwing_record::form::check::check(&form);
+            if !faults.is_empty() {
+                return Err(invalid(faults_in_words(&faults)));
+            }
+        }
+        let case = self.state.case(&stmt.thread).cloned().unwrap_or_else(|| Case::new(&open));
+        case.allows(&open)?;
+        if let Some(Detail::Transferred(t)) = &open.detail {
+            self.state.may_pass_on(&case, &t.proposal)?;
+            self.check_passed_on(stmt, &t.to)?;
+        }
+        Ok(open)
+    }
+
+    /// Whether the receipt that comes with a transfer is the new agency's.
+    fn check_passed_on(&self, stmt: &Stmt, to: &Pid) -> Result<(), (Refusal, String)> {
+        let invalid = |why: String| (Refusal::Invalid, why);
+        let author = self.state.federation.author(to);
+        let author = author.ok_or((Refusal::TryLater, "the new agency is not known here yet".to_owned()))?;
+        let body: Transferred =
+            lapwing_record::cbor::decode(&stmt.body, stmt.body.len()).map_err(|e| invalid(e.to_string()))?;
+        let sign1: Sign1 = lapwing_record::cbor::decode(&body.receipt, 4096).map_err(|e| invalid(e.to_string()))?;
+        let claimed = Receipt::claimed(&sign1).map_err(|e| invalid(e.to_string()))?;
+        let keys = author.id.keys(claimed.epoch);
+        let keys = keys.ok_or((Refusal::TryLater, "the new agency's epoch is not known here yet".to_owned()))?;
+        let receipt = Receipt::open(&sign1, keys, self.state.federation.network());
+        match receipt {
+            Ok(receipt) if receipt.by == *to => Ok(()),
+            Ok(_) => Err(invalid("the receipt is of another agency".into())),
+            Err(error) => Err(invalid(format!("the new agency's receipt: {error}"))),
+        }
+    }
+
+    /// Keeps the place of a statement that may not be said, so that what its sender says next goes on. One that does
+    /// not continue the chain, or could pass later, leaves no trace.
+    fn decline(&mut self, stmt: &Stmt, refusal: Refusal, why: &str, locked: Bytes, now: u64, step: &mut Step) {
+        let Some(case) = self.state.case(&stmt.thread) else { return };
+        let open = Open::of(stmt).unwrap_or_else(|_| Open::bare(stmt));
+        let between = open.to == case.peer(&open.from) && (open.from == case.requester || open.from == case.target);
+        if refusal.may_pass_later() || stmt.kind == Kind::Submit || !between || case.place(&open).is_err() {
+            return;
+        }
+        let words = why.chars().take(2_000).collect();
+        self.commit(Fact::Declined(Declined { at: now, open, refusal, words, locked }), step);
+        step.effects.push(Effect::Event(Event::Case(stmt.thread)));
     }
 
     /// A statement of our own that the other side kept for us: it is ours again, and delivered.
@@ -345,12 +459,45 @@ impl Engine {
             return;
         }
         let Ok(open) = Open::of(stmt) else { return };
-        let case = self.state.case(&stmt.thread).cloned().unwrap_or_else(|| crate::case::Case::new(&open));
+        let case = self.state.case(&stmt.thread).cloned().unwrap_or_else(|| Case::new(&open));
         let next = case.side(&stmt.from).len() as u64;
         if open.msg_no == next && open.prev_own == case.side(&stmt.from).last().map(|t| t.open.id) {
+            // what the other side refused then decides nothing now either: both judge alike
+            let refused = case.allows(&open).err().filter(|(refusal, _)| !refusal.may_pass_later());
+            let (thread, id) = (open.thread, open.id);
             self.commit(Fact::Recovered(Said { at: now, open, locked }), step);
+            if let Some((refusal, words)) = refused {
+                self.commit(Fact::DeclinedThere(DeclinedThere { at: now, thread, id, refusal, words }), step);
+            }
             step.effects.push(Effect::Event(Event::Case(stmt.thread)));
         }
+    }
+}
+
+impl State {
+    /// Whether a statement of our own may be made: the case's rules, and what the roster adds to them.
+    pub fn may_say(&self, case: &Case, stmt: &Stmt, open: &Open) -> Result<(), Refused> {
+        let of_case = |(refusal, why)| match refusal {
+            Refusal::Gap => Refused::Conflict(why),
+            refusal => Refused::Case(refusal, why),
+        };
+        case.allows(open).map_err(of_case)?;
+        match &open.detail {
+            Some(Detail::Proposal(proposal)) if !self.federation.is_full_agency(&proposal.to) => {
+                return Err(Refused::Standing("a referral is passed on to an agency that takes part in full".into()));
+            }
+            Some(Detail::Transferred(t)) => self.may_pass_on(case, &t.proposal).map_err(of_case)?,
+            _ => {}
+        }
+        if stmt.kind == Kind::Decide
+            && self.federation.standing(&case.requester) != Some(Standing::Suspended)
+            && lapwing_record::cbor::decode::<Decide>(&stmt.body, stmt.body.len())
+                .is_ok_and(|d| d.items.iter().any(|i| i.ground == Some(Ground::ParticipantSuspended)))
+        {
+            let why = "`participant_suspended` is a ground only while the requester is suspended";
+            return Err(Refused::Case(Refusal::WrongGround, why.into()));
+        }
+        Ok(())
     }
 }
 
@@ -374,10 +521,11 @@ fn faults_in_words(faults: &[lapwing_record::cbor::Fault]) -> String {
     format!("the pro forma has {} fault(s): {words}", faults.len())
 }
 
-/// Why a statement to `to` is held back for now.
-fn held(federation: &Federation, to: &Pid, now: u64) -> Option<String> {
+/// Why a statement to `to` is held back for now. A recall goes out also to one that is suspended (protocol §4.7).
+fn held(federation: &Federation, to: &Pid, kind: Option<Kind>, now: u64) -> Option<String> {
     let standing = federation.standing(to);
-    if standing != Some(Standing::Participant) {
+    let recalls = kind == Some(Kind::Recall) && standing == Some(Standing::Suspended);
+    if standing != Some(Standing::Participant) && !recalls {
         let standing = standing.map_or("unknown", Standing::as_str);
         return Some(format!("held: the recipient does not take part in full ({standing})"));
     }

@@ -91,6 +91,8 @@ pub struct Engine {
     /// Peers that have just come back: what waits for them goes out at once.
     pub(crate) returned: BTreeSet<Pid>,
     pub(crate) notified_at: BTreeMap<Digest, u64>,
+    /// When it was last looked for what is overdue.
+    pub(crate) looked_for_overdue: Option<u64>,
     /// Own headers that were handed out to be signed.
     signing: BTreeSet<EntryId>,
     /// Callers that get their answer when the entry that they caused is signed and placed: what they read next shows it.
@@ -117,6 +119,7 @@ impl Engine {
             in_flight: BTreeSet::new(),
             returned: BTreeSet::new(),
             notified_at: BTreeMap::new(),
+            looked_for_overdue: None,
             signing: BTreeSet::new(),
             awaiting: BTreeMap::new(),
             level_with: None,
@@ -205,7 +208,7 @@ impl Engine {
                 }
                 self.answer(reply, answer, &mut step);
             }
-            Input::Heard { stmt, locked, reply } => self.hear(&stmt, locked, reply, now, &mut step),
+            Input::Heard { stmt, locked, unfit, reply } => self.hear(&stmt, locked, unfit, reply, now, &mut step),
             Input::Returned { stmt, locked } => self.recover(&stmt, locked, now, &mut step),
             Input::GaveReceipt { thread, id, receipt } => {
                 self.commit(Fact::GaveReceipt(fact::Receipted { at: now, thread, id, receipt }), &mut step);
@@ -392,7 +395,7 @@ impl Engine {
     }
 
     /// Raises a notice, once.
-    fn raise(&mut self, notice: Notice, step: &mut Step) {
+    pub(crate) fn raise(&mut self, notice: Notice, step: &mut Step) {
         if self.state.notices.get(&notice.id()).is_none() {
             self.commit(Fact::Notice(notice.clone()), step);
             step.effects.push(Effect::Notify(Box::new(notice)));
@@ -606,7 +609,8 @@ impl Engine {
             HeadCheck::Waiting { since, .. } => Some((since + HEAD_WAIT_MS).max(now + 250)),
             HeadCheck::Done => None,
         };
-        [head, self.next_duty(now), self.next_delivery(now), self.next_notice(now)].into_iter().flatten().min()
+        let due = [self.next_duty(now), self.next_delivery(now), self.next_notice(now), self.next_overdue(now)];
+        due.into_iter().chain([head]).flatten().min()
     }
 
     /// Whether what is said to `peer` in cases may go on after a restore.

@@ -10,10 +10,12 @@ use lapwing_record::entry::{Entry, Header};
 use lapwing_record::id::{Digest, EntryId, MsgId, Pid, ThreadId};
 use lapwing_record::membership::{Application, Approval, Motion, Target};
 use lapwing_record::sign::{Detached, Sign1};
+use lapwing_record::statement::Refusal;
 use lapwing_record::{cbor_array, cbor_tagged, codes};
 
-/// The format of these facts, as it stands in the journal: 1 had those up to 16, 2 those up to 19. An earlier program refuses a journal
-/// with a later one instead of misreading it.
+/// The format of these facts, as it stands in the journal: 1 had those up to 16, 2 those up to 19, 3 has 20, 21, 32 and 33, the
+/// kinds of statements from 9 on and what of them decides. An earlier program refuses a journal with a later one instead
+/// of misreading it.
 pub const FORMAT: u16 = 3;
 
 cbor_array! {
@@ -140,6 +142,41 @@ cbor_array! {
 }
 
 cbor_array! {
+    /// A statement of the other side that may not be said there. It keeps its place in its sender's chain, so that what
+    /// comes after it goes on, and decides nothing.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Declined {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// What is known of it.
+        pub open: Open,
+        /// Why.
+        pub refusal: Refusal,
+        /// The same in words.
+        pub words: String,
+        /// The signed statement's bytes, under the case key.
+        pub locked: Bytes,
+    }
+}
+
+cbor_array! {
+    /// A statement of our own that the other side refused for good.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct DeclinedThere {
+        /// Milliseconds UTC here.
+        pub at: u64,
+        /// The case.
+        pub thread: ThreadId,
+        /// The statement.
+        pub id: MsgId,
+        /// Why.
+        pub refusal: Refusal,
+        /// The same in words.
+        pub words: String,
+    }
+}
+
+cbor_array! {
     /// An attempt to deliver failed, or delivery is held or given up.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Tried {
@@ -190,6 +227,10 @@ codes! {
         6 "log_contested" => LogContested,
         /// An amendment was moved.
         7 "amendment_moved" => AmendmentMoved,
+        /// Something in a case is overdue by the published targets.
+        8 "item_overdue" => ItemOverdue,
+        /// A referral was recalled: what became of its content is to be said.
+        9 "referral_recalled" => ReferralRecalled,
     }
 }
 
@@ -205,7 +246,8 @@ cbor_array! {
         pub about: Option<Pid>,
         /// The motion or case it is about.
         pub subject: Option<Digest>,
-        /// The entry that it is about, where the same may happen again: objections.
+        /// What tells it from others of its kind and subject, where the same may happen again: of objections the entry, of
+        /// what is overdue a hash of the item and its date.
         pub entry: Option<EntryId>,
         /// Milliseconds UTC by which people may act; of windows, their end.
         pub until: Option<u64>,
@@ -374,6 +416,10 @@ cbor_tagged! {
         32 => Internal(Internal),
         /// Who is away.
         33 => Absence(Absence),
+        /// What the other side said may not be said there.
+        20 => Declined(Declined),
+        /// What we said was refused for good.
+        21 => DeclinedThere(DeclinedThere),
         /// A statement of our own came back from the other side after a restore.
         16 => Recovered(Said),
     }

@@ -17,6 +17,7 @@
 pub mod author;
 pub mod case;
 pub mod competence;
+pub mod deadlines;
 pub mod delivery;
 mod duties;
 pub mod engine;

@@ -9,6 +9,7 @@ const NOTIFY_RETRY_MS: u64 = 60_000;
 impl Engine {
     pub(crate) fn notices(&mut self, now: u64, step: &mut Step) {
         self.window_notices(now, step);
+        self.overdue_notices(now, step);
         let already: Vec<_> =
             step.effects.iter().filter_map(|e| if let Effect::Notify(n) = e { Some(n.id()) } else { None }).collect();
         let due: Vec<_> = self

@@ -10,9 +10,10 @@
 //! Only a consent that the originator signed lifts a rule; nothing that anybody here sets does. A stricter marking never
 //! frees an exit, and a consent never blocks one.
 
+use crate::case::Consent;
 use lapwing_record::form::{Form, JudicialUse, Onward, Pap, when};
 use lapwing_record::id::Pid;
-use lapwing_record::statement::Tlp;
+use lapwing_record::statement::{Limits, Tlp};
 use std::collections::BTreeSet;
 
 /// A way out: who would have it, and what for.
@@ -162,39 +163,15 @@ impl std::fmt::Display for Rule {
     }
 }
 
-/// What an originator's signed consent frees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Passing it on to this agency.
-    Agency(Pid),
-    /// Passing it on to the competent agencies of the receiver's country.
-    DomesticAgencies,
-    /// Giving it to others than those who handle it, in this agency and outside.
-    Dissemination,
-    /// Using it before a court.
-    JudicialUse,
-}
-
-/// A consent that the originator signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Consent {
-    /// What it frees.
-    pub scope: Scope,
-    /// Milliseconds UTC until which it holds; none = for good.
-    pub until: Option<u64>,
-}
-
-impl Consent {
-    fn frees(&self, exit: Exit, now: u64) -> bool {
-        self.until.is_none_or(|until| now < until)
-            && match (self.scope, exit) {
-                (Scope::Agency(pid), Exit::Agency { to, .. }) => pid == to,
-                (Scope::DomesticAgencies, Exit::Agency { domestic, .. }) => domestic,
-                (Scope::Dissemination, Exit::Staff | Exit::File | Exit::Outside) => true,
-                (Scope::JudicialUse, Exit::Court) => true,
-                _ => false,
-            }
-    }
+/// Whether a consent that the originator signed frees an exit at `now`. Its conditions, where it has some, are for people.
+fn frees(consent: &Consent, exit: Exit, now: u64) -> bool {
+    consent.until.is_none_or(|until| now < until)
+        && match exit {
+            Exit::Officer => true,
+            Exit::Agency { to, domestic } => consent.onward.contains(&to) || (consent.domestic && domestic),
+            Exit::Staff | Exit::File | Exit::Outside => consent.dissemination,
+            Exit::Court => consent.judicial_use,
+        }
 }
 
 /// What a part's originator has set on it.
@@ -218,6 +195,12 @@ impl Marking {
     /// The marking of a part that has nothing but its TLP.
     pub fn of_tlp(tlp: Tlp) -> Self {
         Marking { tlp, pap: None, codes: Vec::new(), onward: None, judicial: None, retention: None }
+    }
+
+    /// The marking of a result: how far its author lets it be used.
+    pub fn of_limits(limits: &Limits, statement: Tlp) -> Self {
+        let tlp = limits.tlp.map_or(statement, |tlp| tlp.max(statement));
+        Marking { codes: limits.handling_codes.clone(), ..Marking::of_tlp(tlp) }
     }
 
     /// The marking of a pro forma as a whole: its own, as strict as the strictest of the parties in it. `statement` is
@@ -291,7 +274,7 @@ pub fn check<'a>(
     exit: Exit,
     now: u64,
 ) -> Result<(), Vec<Rule>> {
-    let consented = consents.iter().any(|c| c.frees(exit, now));
+    let consented = consents.iter().any(|c| frees(c, exit, now));
     let mut blocked = BTreeSet::new();
     for part in parts {
         let rules = part.marking.rules(exit, now);
@@ -310,6 +293,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use lapwing_record::form::{Party, PartyRole, sample};
+    use lapwing_record::id::MsgId;
     use proptest::prelude::*;
 
     const ME: Pid = Pid([1; 32]);
@@ -328,8 +312,27 @@ mod tests {
         Marking::of_tlp(tlp)
     }
 
+    /// What a consent may cover.
+    #[derive(Clone, Copy)]
+    enum Scope {
+        Agency(Pid),
+        DomesticAgencies,
+        Dissemination,
+        JudicialUse,
+    }
+
     fn consent(scope: Scope) -> Consent {
-        Consent { scope, until: None }
+        Consent {
+            id: MsgId([0; 32]),
+            request: None,
+            at: 0,
+            onward: if let Scope::Agency(pid) = scope { vec![pid] } else { vec![] },
+            domestic: matches!(scope, Scope::DomesticAgencies),
+            dissemination: matches!(scope, Scope::Dissemination),
+            judicial_use: matches!(scope, Scope::JudicialUse),
+            until: None,
+            conditional: false,
+        }
     }
 
     #[test]
@@ -394,7 +397,7 @@ mod tests {
         assert!(of(THEM, red(), &[consent(Scope::Dissemination)], Exit::Staff).is_empty());
         assert!(!of(THEM, red(), &[consent(Scope::Dissemination)], Exit::Court).is_empty());
         assert!(of(THEM, red(), &[consent(Scope::JudicialUse)], Exit::Court).is_empty());
-        let ended = Consent { scope: Scope::Dissemination, until: Some(NOW) };
+        let ended = Consent { until: Some(NOW), ..consent(Scope::Dissemination) };
         assert!(!of(THEM, red(), &[ended], Exit::File).is_empty());
     }
 

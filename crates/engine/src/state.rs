@@ -17,6 +17,7 @@ use lapwing_record::entry::{Entry, EntryType, LogKind};
 use lapwing_record::id::{Digest, EntryId, MsgId, Pid, ThreadId};
 use lapwing_record::idlog::IdLog;
 use lapwing_record::membership::Application;
+use lapwing_record::statement::Refusal;
 use rpds::RedBlackTreeMapSync;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -164,6 +165,20 @@ impl State {
         self.cases.get(thread).map(|c| &**c)
     }
 
+    /// Whether a proposal to pass a case on may be carried out: by the markings, and where those permit competent
+    /// agencies of the target's own country alone, by where the new one is.
+    pub fn may_pass_on(&self, case: &Case, proposal: &MsgId) -> Result<(), (Refusal, String)> {
+        let world = case.world();
+        world.may_transfer(proposal)?;
+        let agreed = world.transfer_answer(proposal).is_some_and(|(_, answer)| answer.granted);
+        let country = |pid: &Pid| self.federation.inception(pid).map(|i| &i.country);
+        let at_home = world.proposal(proposal).is_some_and(|p| country(&p.to) == country(&case.target));
+        if agreed || at_home {
+            return Ok(());
+        }
+        Err((Refusal::ConsentNeeded, "without consent it goes to agencies of the target's own country only".into()))
+    }
+
     /// Changes the state by one fact: the only thing that does, live and at replay.
     pub fn apply(&mut self, fact: &Fact) -> (Option<Placed>, Changes) {
         // a row that was written about a refusal changed nothing that anyone reads as state
@@ -211,8 +226,23 @@ impl State {
                 });
             }
             Fact::Heard(h) => {
-                let told = Told { open: h.open.clone(), at: h.at, delivery: None, receipt: None };
-                self.tell(told);
+                self.tell(Told::heard(h.open.clone(), h.at));
+            }
+            Fact::Declined(d) => {
+                let refused = Some((d.refusal, d.words.clone()));
+                self.tell(Told { refused, ..Told::heard(d.open.clone(), d.at) });
+            }
+            Fact::DeclinedThere(d) => {
+                self.outbox.remove_mut(&d.id);
+                self.unsent.remove_mut(&d.id);
+                self.with_told(d.at, d.thread, &d.id, |t| {
+                    t.refused = Some((d.refusal, d.words.clone()));
+                    if let Some(delivery) = &mut t.delivery {
+                        delivery.next = None;
+                        delivery.failed = true;
+                        delivery.why = Some(format!("{}: {}", d.refusal, d.words));
+                    }
+                });
             }
             Fact::GaveReceipt(r) => self.with_told(r.at, r.thread, &r.id, |t| t.receipt = Some(r.receipt.clone())),
             Fact::Notice(n) => {
@@ -355,7 +385,7 @@ impl State {
         }
         let next = receipt.is_none().then_some(said.at);
         let delivery = Some(Delivery { tries: 0, next, receipt, why: None, failed: false });
-        self.tell(Told { open: said.open.clone(), at: said.at, delivery, receipt: None });
+        self.tell(Told { delivery, ..Told::heard(said.open.clone(), said.at) });
     }
 
     fn with_told(&mut self, at: u64, thread: ThreadId, id: &MsgId, change: impl FnOnce(&mut Told)) {

@@ -50,6 +50,8 @@ pub enum Input {
         stmt: Box<VerifiedStmt>,
         /// Its signed bytes under the case key.
         locked: Bytes,
+        /// What is wrong with its content, where only the content of what was said before can tell.
+        unfit: Option<String>,
         /// Who waits.
         reply: ReplyTo,
     },
@@ -346,6 +348,9 @@ pub enum Refused {
     /// Somebody's standing forbids it.
     #[error("{0}")]
     Standing(String),
+    /// The case's rules forbid it: the code that the other side would give for it.
+    #[error("{1}")]
+    Case(Refusal, String),
 }
 
 impl Refused {
@@ -359,6 +364,7 @@ impl Refused {
             Refused::Invalid(_) => "invalid",
             Refused::Approval(_) => "approval",
             Refused::Standing(_) => "standing",
+            Refused::Case(refusal, _) => refusal.code(),
         }
     }
 }

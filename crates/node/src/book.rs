@@ -77,6 +77,7 @@ pub fn note(fact: &Fact, position: Position, batch: &mut Batch) {
         }
         Fact::Audited(row) => batch.put("audit", &row.n.to_be_bytes(), &position.to_bytes()),
         Fact::Heard(h) => batch.put("message", &h.open.id.0, &position.to_bytes()),
+        Fact::Declined(d) => batch.put("message", &d.open.id.0, &position.to_bytes()),
         _ => {}
     }
 }

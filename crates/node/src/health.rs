@@ -648,6 +648,8 @@ mod tests {
             items: 1,
             decisions: Vec::new(),
             blobs: Vec::new(),
+            detail: None,
+            unknown: Vec::new(),
         };
         view.state.apply(&Fact::Said(Said { at: 500_000, open, locked: Default::default() }));
         if let Some((why, next)) = tried {

@@ -21,7 +21,7 @@ use crate::tokens::{TokenError, Tokens};
 use crate::transfer::Transfers;
 use crate::vault::Vault;
 use crate::watch::Watch;
-use crate::{applicant, erasure, post, tell, upkeep};
+use crate::{applicant, clerk, erasure, post, tell, upkeep};
 use lapwing_engine::author::Chain;
 use lapwing_engine::engine::{Config as EngineConfig, Engine};
 use lapwing_engine::fact::{FORMAT, Fact};
@@ -429,6 +429,7 @@ impl Node {
         parts.spawn(links.clone().run(events).then_ok());
         parts.spawn(outwards(office.clone(), links.clone(), effects).then_ok());
         parts.spawn(upkeep::run(office.clone(), links.clone(), folder.restored()).then_ok());
+        parts.spawn(clerk::run(office.clone()).then_ok());
         parts.spawn(watch.run().then_ok());
         parts.spawn(search::run(office.clone()).then_ok());
         if !identity.founder {

@@ -13,6 +13,7 @@ use lapwing_engine::engine::{Engine, HeadCheck};
 use lapwing_engine::state::State;
 use lapwing_engine::step::{Answer, Command, Event, Input, Refused, ReplyTo};
 use lapwing_record::id::{NetworkId, Pid};
+use lapwing_record::statement::Refusal;
 use lapwing_store::blobs::BlobStore;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -92,6 +93,8 @@ pub struct Office {
     pub(crate) refusals: Refusals,
     /// What is counted.
     pub metrics: Metrics,
+    /// Keys of evidence are handed over by one at a time, so that they are handed over once.
+    pub(crate) granting: tokio::sync::Mutex<()>,
     view: RwLock<Arc<View>>,
     changed: watch::Sender<u64>,
     orders: mpsc::Sender<Order>,
@@ -206,6 +209,7 @@ impl Office {
             since: std::time::Instant::now(),
             refusals: Refusals::default(),
             metrics: Metrics::default(),
+            granting: tokio::sync::Mutex::default(),
             view: RwLock::new(Arc::new(parts.view)),
             changed: watch::channel(0).0,
             orders,
@@ -326,11 +330,29 @@ pub fn problem(refused: Refused) -> Problem {
         Refused::Invalid(_) => (Code::Invalid, None),
         Refused::Approval(_) => (Code::Approval, Some("Officers' keys are listed by `lapwing officer list`.")),
         Refused::Standing(_) => (Code::Standing, Some("`lapwing member explain NAME` says why.")),
+        Refused::Case(refusal, _) => (of_case(*refusal), None),
     };
     let problem = Problem::new(code, refused.to_string());
     match hint {
         Some(hint) => problem.hint(hint),
         None => problem,
+    }
+}
+
+/// The problem that a rule of a case is told as.
+pub fn of_case(refusal: Refusal) -> Code {
+    match refusal {
+        Refusal::NotYourTurn => Code::NotYourTurn,
+        Refusal::WrongState => Code::WrongState,
+        Refusal::WrongGround => Code::WrongGround,
+        Refusal::WrongReference => Code::WrongReference,
+        Refusal::NotAssured => Code::NotAssured,
+        Refusal::ConsentNeeded => Code::ConsentNeeded,
+        Refusal::TooSoon => Code::TooSoon,
+        Refusal::Invalid => Code::Invalid,
+        Refusal::SenderStanding => Code::Standing,
+        Refusal::Erased => Code::ContentGone,
+        Refusal::TryLater | Refusal::NotMine | Refusal::Gap | Refusal::NotNow => Code::Conflict,
     }
 }
 

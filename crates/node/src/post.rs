@@ -139,7 +139,8 @@ async fn receive(office: &Office, bytes: &[u8]) -> Delivered {
             return refused(Refusal::TryLater, "the receiver cannot store now".into());
         }
     };
-    match office.ask(move |reply| Input::Heard { stmt: Box::new(verified), locked, reply }).await {
+    let unfit = tokio::task::block_in_place(|| crate::forms::unfit(office, verified.stmt()));
+    match office.ask(move |reply| Input::Heard { stmt: Box::new(verified), locked, unfit, reply }).await {
         Ok(Ok(Answer::Receipt(receipt))) => match decode::<Sign1>(&receipt, 4096) {
             Ok(sign1) => Delivered::Receipt(sign1),
             Err(error) => refused(Refusal::TryLater, error.to_string()),

@@ -262,7 +262,7 @@ impl Side {
             if stmt.msg_no != number as u64 || stmt.prev_own != before {
                 return place("does not follow the one before: something was removed, added or reordered");
             }
-            if (stmt.kind == Kind::Submit) != (self.asked && number == 0) || stmt.kind.by_requester() != self.asked {
+            if (stmt.kind == Kind::Submit) != (self.asked && number == 0) || !stmt.kind.signer().fits(self.asked) {
                 return place("is of a kind that this side does not say there");
             }
             let now = match stmt.seen_peer {

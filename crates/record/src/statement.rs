@@ -16,7 +16,13 @@ use crate::identity::{Act, EpochKeys, check_text};
 use crate::membership::{Approval, ApprovalError};
 use crate::seal::MAX_PLAIN;
 use crate::sign::{Context, Detached, SecretKey, Sign1, SignatureError};
-use crate::{cbor_array, cbor_tagged, codes};
+use crate::{cbor_array, cbor_grown, cbor_tagged, codes};
+
+mod body;
+mod life;
+
+pub use body::Body;
+pub use life::*;
 
 /// Evidence items of one statement at most.
 pub const MAX_BLOBS: usize = 256;
@@ -40,17 +46,106 @@ codes! {
         5 "withdraw" => Withdraw,
         /// The requester closes the case.
         6 "close" => Close,
-        /// The requester hands over keys of evidence.
+        /// Keys of one's own evidence are handed over.
         7 "blob_grant" => BlobGrant,
-        /// The target asks for evidence's keys.
+        /// The other side's evidence is asked for.
         8 "blob_request" => BlobRequest,
+        /// The target tells how far it is.
+        9 "progress" => Progress,
+        /// The target expects to decide or deliver later.
+        10 "extend" => Extend,
+        /// The target says why it takes long.
+        11 "delay_reasons" => DelayReasons,
+        /// The target delivers, and more will come.
+        12 "result_interim" => ResultInterim,
+        /// The target delivers the last on these items.
+        13 "result_final" => ResultFinal,
+        /// The target would pass items on to another agency.
+        14 "transfer_proposed" => TransferProposed,
+        /// The requester answers that.
+        15 "transfer_consent" => TransferConsent,
+        /// The target has passed them on.
+        16 "transferred" => Transferred,
+        /// The requester reminds.
+        17 "reminder" => Reminder,
+        /// The requester wants back what it sent.
+        18 "recall" => Recall,
+        /// The target says what became of it.
+        19 "recall_answer" => RecallAnswer,
+        /// The requester says what the results were good for.
+        20 "feedback" => Feedback,
+        /// The requester opens a case again.
+        21 "reopen" => Reopen,
+        /// Somebody disagrees.
+        22 "dispute" => Dispute,
+        /// A law forced content out at the target.
+        23 "compelled_disclosure_notice" => CompelledDisclosureNotice,
+        /// A side's own assessment of the harm.
+        24 "assess" => Assess,
+        /// A person has read the other side's statements.
+        25 "seen" => Seen,
+        /// A release beyond the markings is asked for.
+        26 "consent_request" => ConsentRequest,
+        /// The originator answers, or volunteers.
+        27 "consent" => Consent,
+    }
+}
+
+/// Which side of a case says a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// The one who opened the thread.
+    Requester,
+    /// Its counterpart.
+    Target,
+    /// Both.
+    Either,
+}
+
+impl Signer {
+    /// Whether the requester, or else the target, is meant.
+    pub const fn fits(self, requester: bool) -> bool {
+        match self {
+            Signer::Requester => requester,
+            Signer::Target => !requester,
+            Signer::Either => true,
+        }
     }
 }
 
 impl Kind {
-    /// Whether the one who opened the thread says this (else its counterpart).
-    pub const fn by_requester(self) -> bool {
-        matches!(self, Kind::Submit | Kind::Supplement | Kind::Withdraw | Kind::Close | Kind::BlobGrant)
+    /// Who says this.
+    pub const fn signer(self) -> Signer {
+        match self {
+            Kind::Submit
+            | Kind::Supplement
+            | Kind::Withdraw
+            | Kind::Close
+            | Kind::TransferConsent
+            | Kind::Reminder
+            | Kind::Recall
+            | Kind::Feedback
+            | Kind::Reopen => Signer::Requester,
+            Kind::Acknowledge
+            | Kind::NeedInfo
+            | Kind::Decide
+            | Kind::Progress
+            | Kind::Extend
+            | Kind::DelayReasons
+            | Kind::ResultInterim
+            | Kind::ResultFinal
+            | Kind::TransferProposed
+            | Kind::Transferred
+            | Kind::RecallAnswer
+            | Kind::CompelledDisclosureNotice => Signer::Target,
+            Kind::BlobGrant
+            | Kind::BlobRequest
+            | Kind::Dispute
+            | Kind::Assess
+            | Kind::Seen
+            | Kind::ConsentRequest
+            | Kind::Consent => Signer::Either,
+        }
     }
 
     /// The officers' act that it needs an approval for.
@@ -339,10 +434,24 @@ codes! {
         3 "invalid" => Invalid,
         /// An earlier message of the thread is missing here.
         4 "gap" => Gap,
-        /// Not allowed at this point of the case's life, or not by this signer.
+        /// Not allowed at this point of the case's life, or not by this signer: what earlier programs say for 7 to 12.
         5 "not_now" => NotNow,
         /// The case was erased at the receiver.
         6 "erased" => Erased,
+        /// This side of the case does not say that.
+        7 "not_your_turn" => NotYourTurn,
+        /// Not at this point of the case's life.
+        8 "wrong_state" => WrongState,
+        /// A ground that does not hold here.
+        9 "wrong_ground" => WrongGround,
+        /// It names something that is not in the case.
+        10 "wrong_reference" => WrongReference,
+        /// Confidentiality was asked for and is not assured.
+        11 "not_assured" => NotAssured,
+        /// The originator has not consented.
+        12 "consent_needed" => ConsentNeeded,
+        /// The last one of its kind is too recent.
+        13 "too_soon" => TooSoon,
     }
 }
 
@@ -453,10 +562,10 @@ cbor_array! {
 }
 
 cbor_array! {
-    /// Body of `need_info` and `supplement`.
+    /// Body of `need_info` and `delay_reasons`.
     #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
     pub struct Text {
-        /// Questions or answers.
+        /// Questions, or reasons.
         pub text: String,
     }
 }
@@ -470,9 +579,9 @@ cbor_array! {
     }
 }
 
-cbor_array! {
+cbor_grown! {
     /// One decided item.
-    #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
     #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct ItemDecision {
         /// The assistance item, from 0.
@@ -484,13 +593,60 @@ cbor_array! {
         /// Milliseconds UTC until which it is deferred.
         pub until: Option<u64>,
         /// Conditions, the part accepted, the suggested agency: what the decision needs to be understood.
-        pub note: Option<String>,
+        pub note: Option<String>;
+        /// Of `outside_competence`: an agency that may be competent.
+        1 => pub suggested: Pid,
+        /// Of `duplicate_of`: the case, or the reference, of the other referral.
+        2 => pub duplicate_of: String,
+        /// Of `resources_unavailable`: milliseconds UTC from when it may be asked again.
+        3 => pub retry_after: u64,
+    }
+}
+
+impl ItemDecision {
+    /// A decision on an item, nothing else said of it.
+    pub fn new(item: u64, decision: Decision) -> Self {
+        ItemDecision {
+            item,
+            decision,
+            ground: None,
+            until: None,
+            note: None,
+            suggested: None,
+            duplicate_of: None,
+            retry_after: None,
+            unknown: Vec::new(),
+        }
+    }
+
+    /// A refusal.
+    pub fn refuse(item: u64, ground: Ground) -> Self {
+        ItemDecision { ground: Some(ground), ..Self::new(item, Decision::Refuse) }
+    }
+
+    /// What a ground needs, and what belongs to another.
+    fn check_ground(&self) -> Result<(), Fault> {
+        let fault = |path: &str, what: String| Err(Fault::here(what).within(path));
+        let of = |ground: Ground| self.ground == Some(ground);
+        for (path, said, ground) in [
+            ("suggested", self.suggested.is_some(), Ground::OutsideCompetence),
+            ("duplicate_of", self.duplicate_of.is_some(), Ground::DuplicateOf),
+            ("retry_after", self.retry_after.is_some(), Ground::ResourcesUnavailable),
+        ] {
+            if said && !of(ground) {
+                return fault(path, format!("belongs to the ground `{ground}`"));
+            }
+            if !said && of(ground) && ground != Ground::OutsideCompetence {
+                return fault(path, format!("is required by the ground `{ground}`"));
+            }
+        }
+        check_text("duplicate_of", self.duplicate_of.as_deref().unwrap_or_default(), 0, 100)
     }
 }
 
 cbor_array! {
     /// Body of `decide`.
-    #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
     #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct Decide {
         /// One or more items, ascending.
@@ -516,6 +672,7 @@ impl Decide {
             if needs_note && item.note.is_none() {
                 return Err(at(Fault::here("say which part, or which conditions").within("note")));
             }
+            item.check_ground().map_err(at)?;
             check_text("note", item.note.as_deref().unwrap_or(""), 0, 4000).map_err(at)?;
         }
         Ok(())
@@ -612,7 +769,7 @@ mod tests {
 
     #[test]
     fn a_decision_needs_what_makes_it_understood() {
-        let item = ItemDecision { item: 0, decision: Decision::Accept, ground: None, until: None, note: None };
+        let item = ItemDecision::new(0, Decision::Accept);
         let check = |items| Decide { items }.check();
         check(vec![item.clone()]).unwrap();
         assert!(check(vec![]).is_err());
@@ -621,5 +778,31 @@ mod tests {
         assert!(check(vec![ItemDecision { ground: Some(Ground::DuplicateOf), ..item.clone() }]).is_err());
         assert!(check(vec![ItemDecision { decision: Decision::Defer, ..item.clone() }]).is_err());
         assert!(check(vec![ItemDecision { decision: Decision::AcceptInPart, ..item }]).is_err());
+    }
+
+    #[test]
+    fn a_ground_says_what_it_needs_and_nothing_of_another() {
+        let check = |item: ItemDecision| Decide { items: vec![item] }.check().map_err(|f| f.to_string());
+        let path = |item| check(item).unwrap_err().split(':').next().unwrap().to_owned();
+        let refuse = |ground| ItemDecision::refuse(0, ground);
+        assert_eq!(path(refuse(Ground::DuplicateOf)), "items.0.duplicate_of");
+        assert_eq!(path(refuse(Ground::ResourcesUnavailable)), "items.0.retry_after");
+        check(ItemDecision { duplicate_of: Some("HB-1".into()), ..refuse(Ground::DuplicateOf) }).unwrap();
+        check(ItemDecision { retry_after: Some(7), ..refuse(Ground::ResourcesUnavailable) }).unwrap();
+        check(refuse(Ground::OutsideCompetence)).unwrap();
+        let elsewhere = |ground| ItemDecision { suggested: Some(Pid([1; 32])), ..refuse(ground) };
+        check(elsewhere(Ground::OutsideCompetence)).unwrap();
+        assert_eq!(path(elsewhere(Ground::Disproportionate)), "items.0.suggested");
+        check(refuse(Ground::ReasonsWithheld)).unwrap();
+    }
+
+    #[test]
+    fn a_decision_and_a_supplement_that_say_nothing_new_keep_their_old_bytes() {
+        let item = ItemDecision::refuse(0, Ground::OutsideCompetence);
+        assert_eq!(encode(&item), [0x85, 0, 3, 0, 0xf6, 0xf6]);
+        assert_eq!(
+            encode(&Supplement { text: "a".into(), form: None, unknown: vec![] }),
+            encode(&Text { text: "a".into() })
+        );
     }
 }

@@ -33,6 +33,7 @@ use std::time::Duration;
 
 mod check;
 mod draft;
+mod life;
 mod who;
 
 use check::{check_draft, check_items, faulty, harm_lines, harm_words};
@@ -64,14 +65,17 @@ pub enum Refer {
     Submit(Submit),
     /// Lists referrals, in order of their last change.
     #[command(
-        after_help = "Examples:\n  lapwing refer list\n  lapwing refer list --role target --stage stored\n  lapwing refer list --stuck"
+        after_help = "Examples:\n  lapwing refer list\n  lapwing refer list --role target --stage stored\n  lapwing refer list --stuck\n  lapwing refer list --role target --order harm\n  lapwing refer list --overdue"
     )]
     List(List),
     /// Shows one referral: pro forma, timeline, decisions, evidence, delivery.
-    #[command(after_help = "Examples:\n  lapwing refer show 4k3mzx7q")]
+    #[command(after_help = "Examples:\n  lapwing refer show 4k3mzx7q\n  lapwing refer show 4k3mzx7q --seen")]
     Show {
         /// The case: 8 characters of its id or more.
         thread: String,
+        /// And say to the other side that a person has read it (`lapwing case seen`).
+        #[arg(long)]
+        seen: bool,
     },
 }
 
@@ -123,6 +127,12 @@ pub struct List {
     /// Only those that this officer works on or stands in for; `none`: nobody does.
     #[arg(long, value_name = "NAME")]
     assigned: Option<String>,
+    /// Only those in which something is overdue by the published targets.
+    #[arg(long)]
+    overdue: bool,
+    /// changed: the last change first; harm: the gravest first, as a target works through them.
+    #[arg(long, value_name = "ORDER")]
+    order: Option<String>,
 }
 
 /// A draft as it is written.
@@ -155,12 +165,16 @@ impl Refer {
             Refer::Who { file } => who::who(ctx, &file)?,
             Refer::Submit(submit) => submit.run(ctx)?,
             Refer::List(list) => list.run(ctx)?,
-            Refer::Show { thread } => {
+            Refer::Show { thread, seen } => {
                 let value: Value = ctx.node()?.read(Op::Referral, &[&thread], &Vec::new())?;
                 if ctx.out.json {
                     ctx.out.value(&value);
                 } else {
                     show(ctx.out, &typed(&value)?);
+                }
+                if seen {
+                    super::case::seen(ctx, &thread, None)?;
+                    ctx.out.note("the other side is told that a person has read it");
                 }
             }
         }
@@ -324,12 +338,15 @@ impl Submit {
 impl List {
     fn run(self, ctx: &Ctx) -> Done {
         let stuck = self.stuck.then(|| "true".to_owned());
+        let overdue = self.overdue.then(|| "true".to_owned());
         let query = filters(&[
             ("stage", self.stage),
             ("with", self.with),
             ("role", self.role),
             ("stuck", stuck),
             ("assigned", self.assigned),
+            ("overdue", overdue),
+            ("order", self.order),
         ]);
         let list = ctx.node()?.list(Op::Referrals, &[], &query)?;
         if ctx.out.json {
@@ -342,7 +359,7 @@ impl List {
             vec![
                 short(&r.thread),
                 format!("{side} {}", r.with.short_name),
-                r.stage,
+                if r.overdue { format!("{} OVERDUE", r.stage) } else { r.stage },
                 harm,
                 r.tlp,
                 r.subject.unwrap_or_else(|| match r.erased {
@@ -442,6 +459,7 @@ fn show(out: Out, detail: &ReferralDetail) {
         let rows = detail.decisions.iter().map(|(item, d)| vec![item.clone(), d.clone()]).collect();
         out.table(&["item", "decision"], rows, "");
     }
+    life::show(out, &detail.life);
     out.line("\nevidence");
     evidence_table(out, &detail.evidence);
 }

@@ -77,7 +77,9 @@ impl Desk {
         let locked = match folder::read(&self.draft_file(thread), MAX_FILE as u64) {
             Ok(empty) if empty.is_empty() => return Ok(Vec::new()),
             Ok(locked) => locked,
-            Err(e) if e.is_missing() && self.is_bare(thread) => return Ok(Vec::new()),
+            Err(e) if e.is_missing() && (self.is_bare(thread) || self.view().state.case(thread).is_some()) => {
+                return Ok(Vec::new());
+            }
             Err(e) if e.is_missing() => return Err(super::not_found("there is no such draft")),
             Err(e) => return Err(failed(&e)),
         };
@@ -102,6 +104,26 @@ impl Desk {
         }
         items.push(item);
         self.write_draft(thread, &items)
+    }
+
+    /// The draft or case that an upload is for.
+    pub(super) fn draft_or_case(&self, text: &str) -> Result<ThreadId, Problem> {
+        self.draft(text).or_else(|none| super::names::thread(&self.view().state, text).map_err(|_| none))
+    }
+
+    /// What was uploaded into a case and is named by a statement now is no draft any more.
+    pub(super) fn used(&self, thread: &ThreadId, named: &[BlobRef]) -> Result<(), Problem> {
+        if named.is_empty() {
+            return Ok(());
+        }
+        let _one_at_a_time = self.drafting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self.draft_evidence(thread)?;
+        left.retain(|item| !named.iter().any(|n| n.b3_cipher == item.b3_cipher));
+        if left.is_empty() {
+            self.end_draft(thread);
+            return Ok(());
+        }
+        self.write_draft(thread, &left)
     }
 
     /// Ends a draft that was submitted.
@@ -141,7 +163,12 @@ impl Desk {
                 continue;
             }
             if self.view().state.case(&thread).is_some() {
-                // submitted, and a crash left the file: the case keeps its key
+                // the case keeps its key; what was uploaded into it and never named goes
+                for item in self.draft_evidence(&thread).unwrap_or_default() {
+                    if self.remove_blob(&item) {
+                        dropped.push((Bytes(Vault::blob_name(&item.b3_cipher)), now_ms()));
+                    }
+                }
                 self.end_draft(&thread);
                 continue;
             }
@@ -199,7 +226,7 @@ fn thread_of(path: &Path) -> Option<ThreadId> {
 }
 
 /// Keys that are gone mean content that is gone.
-pub(super) fn vault_problem(error: VaultError) -> Problem {
+pub(crate) fn vault_problem(error: VaultError) -> Problem {
     match error {
         VaultError::NoCaseKey(_) | VaultError::Content(_) => Problem::new(Code::ContentGone, error.to_string())
             .hint("The content was erased on this node, or came with a copy that lacks its key."),

@@ -105,9 +105,9 @@ impl Desk {
         status_json(201, &view)
     }
 
-    /// The draft that an upload is for, and what it says of itself.
+    /// The draft or case that an upload is for, and what it says of itself.
     pub(super) fn announced(&self, call: &Call) -> Result<(ThreadId, Announced), Problem> {
-        Ok((self.draft(path(call, "thread"))?, Announced::read(call)?))
+        Ok((self.draft_or_case(path(call, "thread"))?, Announced::read(call)?))
     }
 
     /// Copies an item of another draft or case into a draft: opened and sealed anew, under that draft's key.

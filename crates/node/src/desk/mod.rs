@@ -14,6 +14,7 @@ mod audit;
 mod backup;
 mod charter;
 mod contacts;
+mod drafted;
 mod drafts;
 mod erasure;
 mod events;
@@ -21,10 +22,10 @@ mod evidence;
 mod explain;
 mod export;
 mod exposure;
-mod forms;
 mod hex;
 mod identity;
 mod internal;
+mod life;
 mod log;
 mod members;
 mod motions;
@@ -34,6 +35,7 @@ mod open_now;
 mod operate;
 mod paging;
 mod parts;
+mod pass_on;
 mod proposals;
 mod referrals;
 mod register;
@@ -42,14 +44,15 @@ mod saved;
 mod say;
 mod search;
 mod seen;
+mod spoken;
 mod status;
 mod submit;
 mod time;
 mod tokens;
 mod who;
 
-pub(crate) use drafts::drafts_of;
-pub(crate) use forms::forms_of;
+pub(crate) use drafted::forms_of;
+pub(crate) use drafts::{drafts_of, vault_problem};
 pub(crate) use names::named;
 pub use parts::{PeersView, Progress, Transfers};
 
@@ -60,9 +63,11 @@ use lapwing_api::ops::{OPS, Op, Role};
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::{Attempt, Call, Caller, EventId, Later, Notice, Reply, Service};
 use lapwing_api::types::{Done, Page, WhoAmI};
+use lapwing_record::id::ThreadId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -76,11 +81,16 @@ pub struct Desk {
     transfers: Arc<dyn Transfers>,
     uploads: PathBuf,
     watch: Arc<Watch>,
+    /// How grave each case is here, as of its last change.
+    scores: Arc<Mutex<Scores>>,
     /// Drafts are changed one at a time.
     drafting: Arc<Mutex<()>>,
     /// Submissions of one draft are made one at a time, so that a repeated one finds the first.
     submitting: Arc<[tokio::sync::Mutex<()>; SUBMITTING]>,
 }
+
+/// The weights that scores were made with; per case, when it last changed and its score.
+type Scores = (Vec<u64>, HashMap<ThreadId, (u64, u64)>);
 
 /// Submissions that may be under way at a time; two drafts share a place by chance.
 const SUBMITTING: usize = 256;
@@ -99,7 +109,17 @@ impl Desk {
     ) -> Self {
         drafts::clear_uploads(&uploads);
         let submitting = Arc::new(std::array::from_fn(|_| tokio::sync::Mutex::default()));
-        Desk { office, tokens, peers, transfers, uploads, watch, drafting: Arc::default(), submitting }
+        Desk {
+            office,
+            tokens,
+            peers,
+            transfers,
+            uploads,
+            watch,
+            scores: Arc::default(),
+            drafting: Arc::default(),
+            submitting,
+        }
     }
 
     fn view(&self) -> Arc<View> {
@@ -200,6 +220,7 @@ impl Desk {
             Op::Referral => self.blocking(call, Desk::referral).await,
             Op::Prepare => self.blocking(call, Desk::prepare).await,
             Op::Say => self.say(call).await,
+            Op::PassOn => self.pass_on(call).await,
             Op::EvidenceFetch => self.fetch_evidence(&call),
             Op::EvidenceGet => self.blocking(call, Desk::get_evidence).await,
             Op::Export => self.blocking(call, Desk::export).await,

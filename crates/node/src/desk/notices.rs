@@ -48,7 +48,16 @@ pub(super) fn in_words(state: &State, n: &Notice) -> String {
             format!("a log of {who} is contested: two different entries at one place, both signed")
         }
         NoticeKind::AmendmentMoved => format!("{who} moves to amend the Params"),
+        NoticeKind::ItemOverdue => {
+            let since = n.until.map_or_else(String::new, |at| format!(" since {}", rfc3339(at)));
+            format!("something in the case {} with {who} is overdue{since}", thread(n))
+        }
+        NoticeKind::ReferralRecalled => format!("{who} recalls the case {}: say what became of its content", thread(n)),
     }
+}
+
+fn thread(n: &Notice) -> String {
+    n.subject.map_or_else(String::new, |s| s.short())
 }
 
 fn subject(state: &State, n: &Notice, who: &str) -> String {

@@ -2,28 +2,27 @@
 
 use super::drafts::vault_problem;
 use super::internal::{assigned, is_assigned};
+use super::life::{inbox_order, is_overdue};
 use super::names::{self, id_only, name_of};
 use super::paging::page;
-use super::release::{consents, not_released, reader, shows, without_withheld_parties};
+use super::release::{consents, not_released, reader, shows, withhold_parties};
 use super::time::rfc3339;
 use super::{Answer, Desk, filter, flag, internal, json, parsed, path};
+use crate::forms;
 use crate::office::now_ms;
-use crate::post::{self, PostError};
+use crate::post::PostError;
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::Call;
 use lapwing_api::types::{HarmTable, HarmView, ReferralDetail, ReferralRow, StatementView, Stuck};
-use lapwing_engine::case::{Case, Delivery, Stage, Told};
-use lapwing_engine::release::{Consent, Exit};
+use lapwing_engine::case::{Case, Consent, Delivery, Stage, Told};
+use lapwing_engine::release::Exit;
 use lapwing_engine::state::State;
 use lapwing_record::cbor::decode;
 use lapwing_record::form::Form;
 use lapwing_record::id::{Digest, Pid};
-use lapwing_record::seal::MAX_PLAIN;
 use lapwing_record::sign::Sign1;
-use lapwing_record::statement::{
-    Acknowledge, BlobGrant, BlobRef, BlobRequest, Decide, Ending, Kind, Receipt, SignedStmt, Stmt, Text,
-};
-use std::collections::BTreeMap;
+use lapwing_record::statement::{BlobRef, Body, Receipt, SignedStmt, Stmt};
+use std::sync::Arc;
 
 /// Our part in a case.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,49 +52,78 @@ impl std::str::FromStr for Part {
     }
 }
 
+/// How a list is ordered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Changed,
+    Harm,
+}
+
+impl std::str::FromStr for Order {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "changed" => Ok(Order::Changed),
+            "harm" => Ok(Order::Harm),
+            _ => Err(format!("`{text}` is not one of: changed, harm")),
+        }
+    }
+}
+
 impl Desk {
     pub(super) fn referrals(&self, call: &Call) -> Answer {
         let view = self.view();
-        let state = &view.state;
+        let (state, now) = (&view.state, now_ms());
         let stage = filter(call, "stage").map(stage).transpose()?;
         let with = filter(call, "with").map(|name| names::participant(state, name)).transpose()?;
         let role: Option<Part> = parsed(call, "role")?;
         let stuck_only = flag(call, "stuck")?;
-        let (by, now) = (filter(call, "assigned"), now_ms());
+        let by = filter(call, "assigned");
+        let overdue_only = flag(call, "overdue")?;
+        let order: Order = parsed(call, "order")?.unwrap_or(Order::Changed);
         let chosen = state.cases.values().filter(|case| {
             stage.is_none_or(|s| s == case.stage())
                 && with.is_none_or(|w| w == case.peer(&state.me))
                 && role.is_none_or(|r| r == Part::of(case, &state.me))
                 && by.is_none_or(|by| is_assigned(state, &case.thread, by, now))
                 && stuck_only.is_none_or(|s| s == stuck(case, &state.me).is_some())
+                && overdue_only.is_none_or(|o| o == is_overdue(state, case, now))
         });
-        // newest change first
-        let keys = chosen.map(|c| (format!("{:020} {}", u64::MAX - c.changed, c.thread), c.clone())).collect();
+        let keys: Vec<(String, Arc<Case>)> = match order {
+            // newest change first
+            Order::Changed => {
+                chosen.map(|c| (format!("{:020} {}", u64::MAX - c.changed, c.thread), c.clone())).collect()
+            }
+            Order::Harm => {
+                let scored = chosen.map(|c| (c.clone(), self.score(state, c)));
+                let ordered = inbox_order(scored.collect(), now);
+                ordered.into_iter().enumerate().map(|(i, c)| (format!("{i:020}"), c)).collect()
+            }
+        };
         let exit = reader(call);
         page(call, &view, keys, |case| Ok(self.row(state, &case, self.shown_form(&case, exit).as_ref(), exit)))
     }
 
     pub(super) fn referral(&self, call: &Call) -> Answer {
         let view = self.view();
-        let state = &view.state;
+        let (state, now) = (&view.state, now_ms());
         let thread = names::thread(state, path(call, "thread"))?;
         let case = state.case(&thread).ok_or_else(|| super::not_found("there is no such case here"))?;
         let exit = reader(call);
         let consents = consents(case, state.me);
         let submit = case.asked.first().map_or(Ok(()), |told| shows(state.me, told, &consents, exit));
         submit.map_err(|rules| not_released(exit, &rules))?;
-        let form = self.form(case).ok();
-        let (form, withheld_parties) = match form {
-            Some(form) => {
-                let (form, left_out) = without_withheld_parties(form, state.me, case.requester, &consents, exit);
-                (Some(form), left_out)
-            }
-            None => (None, 0),
-        };
+        let mut versions = forms::versions(&self.office, case).unwrap_or_default();
+        versions.retain(|v| shows(state.me, v.told, &consents, exit).is_ok());
+        let left_out =
+            versions.iter_mut().map(|v| withhold_parties(&mut v.stated, state.me, case.requester, &consents, exit));
+        let withheld_parties = left_out.max().unwrap_or_default();
+        let form = forms::current(&versions);
         let items = self.evidence_named_to(case, &consents, exit).unwrap_or_default();
         let decisions = case.decisions().into_iter().map(|(item, d)| (item.to_string(), d.to_string())).collect();
         json(&ReferralDetail {
             row: self.row(state, case, form.as_ref(), exit),
+            life: self.life(state, case, &versions, &consents, exit, now),
             harm_table: form.as_ref().map(|form| harm_table(state, form)),
             form,
             timeline: case.timeline().into_iter().map(|told| self.statement(state, told, &consents, exit)).collect(),
@@ -108,23 +136,17 @@ impl Desk {
 
     /// A statement as it was signed, by either side.
     pub(super) fn signed(&self, told: &Told) -> Result<SignedStmt, Problem> {
-        let (thread, id) = (&told.open.thread, &told.open.id);
-        let ours = told.open.from == self.office.me;
-        let signed = if ours {
-            post::own_signed(&self.office, thread, id)
-        } else {
-            post::their_signed(&self.office, thread, id)
-        };
-        signed.map_err(post_problem)
+        forms::signed(&self.office, told).map_err(post_problem)
     }
 
     pub(super) fn content(&self, told: &Told) -> Result<Stmt, Problem> {
         self.signed(told)?.claimed().map_err(|e| internal("reading a statement", e))
     }
 
+    /// The pro forma as it stands now.
     pub(super) fn form(&self, case: &Case) -> Result<Form, Problem> {
-        let first = case.asked.first().ok_or_else(|| super::not_found("the referral itself is not here"))?;
-        Form::decode(&self.content(first)?.body).map_err(|e| internal("reading a pro forma", e))
+        let versions = forms::versions(&self.office, case).map_err(post_problem)?;
+        forms::current(&versions).ok_or_else(|| super::not_found("the referral itself is not here"))
     }
 
     /// The pro forma, unless its marking keeps it from who reads.
@@ -188,6 +210,7 @@ impl Desk {
             submitted: rfc3339(case.asked.first().map_or(0, |t| t.open.clock)),
             changed: rfc3339(case.changed),
             stuck: stuck(case, &state.me),
+            overdue: is_overdue(state, case, now_ms()),
             assigned,
             acting,
             notes: internal.notes.len(),
@@ -209,9 +232,15 @@ impl Desk {
             kind: told.open.kind.to_string(),
             said: rfc3339(told.open.clock),
             at: rfc3339(told.at),
-            delivery: delivery.map_or("received", delivered).into(),
+            delivery: match &told.refused {
+                Some(_) => "refused".into(),
+                None => delivery.map_or("received", delivered).into(),
+            },
             tries: delivery.map_or(0, |d| d.tries),
-            why: delivery.and_then(|d| d.why.clone()),
+            why: match &told.refused {
+                Some((refusal, words)) => Some(format!("{refusal}: {words}")),
+                None => delivery.and_then(|d| d.why.clone()),
+            },
             next: delivery.and_then(|d| d.next).map(rfc3339),
             stored: delivery.and_then(|d| stored_at(d.receipt.as_deref()?)).map(rfc3339),
             body: body.unwrap_or_default(),
@@ -259,37 +288,16 @@ fn stored_at(receipt: &[u8]) -> Option<u64> {
 
 /// What waits in a case although it was tried.
 pub(super) fn stuck(case: &Case, me: &Pid) -> Option<Stuck> {
-    let waits = |t: &&Told| t.delivery.as_ref().is_some_and(|d| d.receipt.is_none());
+    let waits = |t: &&Told| t.refused.is_none() && t.delivery.as_ref().is_some_and(|d| d.receipt.is_none());
     let waiting: Vec<&Told> = case.side(me).iter().filter(waits).collect();
     let oldest = waiting.first()?.delivery.as_ref()?;
     let why = oldest.why.clone()?;
     Some(Stuck { waiting: waiting.len(), why, next: oldest.next.map(rfc3339), failed: oldest.failed })
 }
 
-/// The content of a statement by its kind; keys are never shown.
+/// The content of a statement by its kind; keys are never shown, and the form stands whole in the field `form`.
 fn body(stmt: &Stmt) -> Option<serde_json::Value> {
-    let bytes = &stmt.body[..];
-    macro_rules! read {
-        ($t:ty) => {
-            serde_json::to_value(decode::<$t>(bytes, MAX_PLAIN).ok()?).ok()?
-        };
-    }
-    Some(match stmt.kind {
-        // whole in the field `form`
-        Kind::Submit => serde_json::json!({ "subject_line": Form::decode(bytes).ok()?.subject_line }),
-        Kind::Acknowledge => read!(Acknowledge),
-        Kind::NeedInfo | Kind::Supplement => read!(Text),
-        Kind::Decide => read!(Decide),
-        Kind::Withdraw | Kind::Close => read!(Ending),
-        Kind::BlobGrant => {
-            let keys = decode::<BlobGrant>(bytes, MAX_PLAIN).ok()?.keys;
-            serde_json::json!({ "blobs": keys.iter().map(|k| k.b3_cipher).collect::<Vec<_>>() })
-        }
-        Kind::BlobRequest => {
-            let blobs: BTreeMap<&str, Vec<_>> = [("blobs", decode::<BlobRequest>(bytes, MAX_PLAIN).ok()?.blobs)].into();
-            serde_json::to_value(blobs).ok()?
-        }
-    })
+    serde_json::to_value(Body::decode(stmt.kind, &stmt.body).ok()?).ok()
 }
 
 fn post_problem(error: PostError) -> Problem {

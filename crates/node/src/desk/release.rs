@@ -8,11 +8,11 @@ use crate::office::now_ms;
 use lapwing_api::ops::Role;
 use lapwing_api::problem::{Code, FieldFault, Problem};
 use lapwing_api::service::Call;
-use lapwing_engine::case::{Case, Told};
-use lapwing_engine::release::{Consent, Exit, Marking, Part, Rule, check};
+use lapwing_engine::case::{Case, Consent, Told};
+use lapwing_engine::release::{Exit, Marking, Part, Rule, check};
 use lapwing_record::form::Form;
 use lapwing_record::id::Pid;
-use lapwing_record::statement::{Kind, Tlp};
+use lapwing_record::statement::{Body, Kind, Tlp};
 
 /// What a caller who reads is to a marking.
 pub(super) fn reader(call: &Call) -> Exit {
@@ -42,26 +42,19 @@ pub(super) fn shows(me: Pid, told: &Told, consents: &[Consent], exit: Exit) -> R
 }
 
 /// What the originator of the other side consented to.
-pub(super) fn consents(_case: &Case, _me: Pid) -> Vec<Consent> {
-    Vec::new()
+pub(super) fn consents(case: &Case, me: Pid) -> Vec<Consent> {
+    case.consents(&case.peer(&me))
 }
 
-/// A pro forma as `exit` may have it: parties with a marking of their own that forbids it are left out. And how many.
-pub(super) fn without_withheld_parties(
-    mut form: Form,
-    me: Pid,
-    by: Pid,
-    consents: &[Consent],
-    exit: Exit,
-) -> (Form, usize) {
-    let Some(parties) = form.parties.as_mut() else { return (form, 0) };
+/// Leaves out of a pro forma the parties whose own marking keeps them from who would have it; how many.
+pub(super) fn withhold_parties(form: &mut Form, me: Pid, by: Pid, consents: &[Consent], exit: Exit) -> usize {
+    let Some(parties) = form.parties.as_mut() else { return 0 };
     let before = parties.len();
     parties.retain(|party| {
         let part = Part { by, marking: Marking::of_tlp(party.tlp.unwrap_or(Tlp::Clear)) };
         check(me, [&part], consents, exit, now_ms()).is_ok()
     });
-    let left_out = before - parties.len();
-    (form, left_out)
+    before - parties.len()
 }
 
 impl Desk {
@@ -75,13 +68,19 @@ impl Desk {
 
     /// A statement with the markings that stand in its content.
     fn part(&self, told: &Told) -> Result<Part, Problem> {
-        let marking = match told.open.kind {
-            Kind::Submit => {
-                let form =
-                    Form::decode(&self.content(told)?.body).map_err(|e| super::internal("reading a pro forma", e))?;
-                Marking::of_form(&form, told.open.handling)
+        let handling = told.open.handling;
+        if !matches!(told.open.kind, Kind::Submit | Kind::Supplement | Kind::ResultInterim | Kind::ResultFinal) {
+            return Ok(Part { by: told.open.from, marking: Marking::of_tlp(handling) });
+        }
+        let stmt = self.content(told)?;
+        let body = Body::decode(stmt.kind, &stmt.body).map_err(|e| super::internal("reading a statement", e))?;
+        let marking = match body {
+            Body::Submit(form) => Marking::of_form(&form, handling),
+            Body::Supplement(more) => {
+                more.form.map_or_else(|| Marking::of_tlp(handling), |form| Marking::of_form(&form, handling))
             }
-            _ => Marking::of_tlp(told.open.handling),
+            Body::ResultInterim(result) | Body::ResultFinal(result) => Marking::of_limits(&result.limits, handling),
+            _ => Marking::of_tlp(handling),
         };
         Ok(Part { by: told.open.from, marking })
     }

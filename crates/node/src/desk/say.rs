@@ -1,69 +1,23 @@
 //! What is said in a case after the referral, and what officers approve for it.
 
-use super::contacts::{fault, refuse};
+use super::contacts::refuse;
 use super::names;
 use super::proposals::signature;
-use super::{Answer, Desk, body, hex, json, path, status_json};
+use super::spoken::Spoken;
+use super::submit::{form_faults, matched};
+use super::{Answer, Desk, body, hex, internal, json, path, status_json};
+use crate::office::now_ms;
 use lapwing_api::problem::{Code, FieldFault, Problem};
 use lapwing_api::service::Call;
-use lapwing_api::types::{ApprovalIn, Prepared, Said, Saying};
-use lapwing_engine::case::{Case, Open};
+use lapwing_api::types::{Prepared, Said};
+use lapwing_engine::case::{Case, Detail, Open};
 use lapwing_engine::state::State;
-use lapwing_record::cbor::{Bytes, encode};
-use lapwing_record::identity::{check_text, words};
+use lapwing_record::cbor::{Bytes, decode};
+use lapwing_record::form::Form;
+use lapwing_record::id::Digest;
+use lapwing_record::identity::words;
 use lapwing_record::membership::Approval;
-use lapwing_record::statement::{Acknowledge, Decide, Ending, Kind, Stmt, Text};
-
-/// Characters of a text or note at most.
-const MAX_TEXT: usize = 32 * 1024;
-
-/// What is to be said: its kind, its bytes, and who approved it.
-struct Spoken {
-    kind: Kind,
-    body: Vec<u8>,
-    approvals: Vec<ApprovalIn>,
-}
-
-impl Spoken {
-    fn of(saying: Saying) -> Result<Self, Problem> {
-        let text = |text: String, kind| -> Result<Spoken, Problem> {
-            refuse(text_fault("text", &text, 1), "the statement")?;
-            Ok(Spoken { kind, body: encode(&Text { text }), approvals: Vec::new() })
-        };
-        let ending = |note: Option<String>, kind| -> Result<Spoken, Problem> {
-            refuse(text_fault("note", note.as_deref().unwrap_or_default(), 0), "the statement")?;
-            Ok(Spoken { kind, body: encode(&Ending { note }), approvals: Vec::new() })
-        };
-        match saying {
-            Saying::Acknowledge { body, approvals } => {
-                refuse(acknowledge_faults(&body), "the acknowledgement")?;
-                Ok(Spoken { kind: Kind::Acknowledge, body: encode(&body), approvals })
-            }
-            Saying::Decide { body, approvals } => {
-                refuse(decide_faults(&body), "the decision")?;
-                Ok(Spoken { kind: Kind::Decide, body: encode(&body), approvals })
-            }
-            Saying::NeedInfo { text: t } => text(t, Kind::NeedInfo),
-            Saying::Supplement { text: t } => text(t, Kind::Supplement),
-            Saying::Withdraw { note } => ending(note, Kind::Withdraw),
-            Saying::Close { note } => ending(note, Kind::Close),
-        }
-    }
-}
-
-fn text_fault(path: &str, text: &str, min: usize) -> Vec<FieldFault> {
-    check_text(path, text, min, MAX_TEXT).err().map(fault).into_iter().collect()
-}
-
-fn acknowledge_faults(body: &Acknowledge) -> Vec<FieldFault> {
-    let reference = check_text("body.own_reference", &body.own_reference, 1, 100).err();
-    let note = check_text("body.note", body.note.as_deref().unwrap_or_default(), 0, 4000).err();
-    reference.into_iter().chain(note).map(fault).collect()
-}
-
-fn decide_faults(body: &Decide) -> Vec<FieldFault> {
-    body.check().err().map(|f| fault(f.within("body"))).into_iter().collect()
-}
+use lapwing_record::statement::{BlobRef, Body, Kind, Stmt};
 
 impl Desk {
     pub(super) fn prepare(&self, call: &Call) -> Answer {
@@ -75,12 +29,22 @@ impl Desk {
     }
 
     pub(super) async fn say(&self, call: Call) -> Answer {
-        let spoken = Spoken::of(body(&call)?)?;
+        let mut spoken = Spoken::of(body(&call)?)?;
         let view = self.view();
         let thread = names::thread(&view.state, path(&call, "thread"))?;
         let case = view.state.case(&thread).ok_or_else(|| super::not_found("there is no such case here"))?;
-        let mut saying = self.saying(case, spoken.kind, spoken.body)?;
-        if spoken.kind.act().is_some() {
+        allowed(&view.state, case, &spoken)?;
+        let blobs = tokio::task::block_in_place(|| self.attached(case, &spoken))?;
+        if !spoken.grants.is_empty() {
+            let keys = crate::clerk::grant(&self.office, &spoken.grants)?;
+            let keys = decode(&keys, keys.len()).map_err(|e| internal("granting keys", e))?;
+            spoken.body = Body::BlobGrant(Box::new(keys));
+        }
+        let kind = spoken.kind();
+        let mut saying = self.saying(case, kind, spoken.body.encode())?;
+        saying.handling = saying.handling.max(spoken.own_tlp().unwrap_or(Tlp::Clear));
+        saying.blobs = blobs.clone();
+        if kind.act().is_some() {
             saying.approvals = Some(spoken.approvals.iter().map(signature).collect::<Result<_, _>>()?);
         }
         let id = self.utter(saying).await.map_err(|problem| match problem.code {
@@ -89,28 +53,65 @@ impl Desk {
             ),
             _ => problem,
         })?;
-        tracing::info!(case = %thread.short(), kind = %spoken.kind, "said");
+        tokio::task::block_in_place(|| self.used(&thread, &blobs))?;
+        if !blobs.is_empty() {
+            crate::clerk::grant_due(&self.office, &thread).await?;
+        }
+        tracing::info!(case = %thread.short(), %kind, "said");
         status_json(202, &Said { thread: thread.to_string(), id: id.to_string() })
+    }
+
+    /// The evidence that goes with a statement: what was uploaded into the case and is named by it.
+    fn attached(&self, case: &Case, spoken: &Spoken) -> Result<Vec<BlobRef>, Problem> {
+        if let Body::Supplement(supplement) = &spoken.body
+            && let Some(change) = &supplement.form
+        {
+            return self.supplemented(case, change);
+        }
+        if spoken.evidence.is_empty() {
+            return Ok(Vec::new());
+        }
+        let uploaded = self.draft_evidence(&case.thread)?;
+        let find = |(i, sha256): (usize, &Digest)| {
+            let found = uploaded.iter().find(|b| b.sha256_plain == *sha256).cloned();
+            let what = "nothing with this SHA-256 was uploaded into the case".to_owned();
+            found.ok_or_else(|| FieldFault { path: format!("evidence.{i}"), what })
+        };
+        let found: Vec<Result<BlobRef, FieldFault>> = spoken.evidence.iter().enumerate().map(find).collect();
+        refuse(found.iter().filter_map(|f| f.as_ref().err().cloned()).collect(), "the evidence")?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// The evidence of a supplement that changes the form; every fault of the form that it makes.
+    fn supplemented(&self, case: &Case, change: &Form) -> Result<Vec<BlobRef>, Problem> {
+        let form = self.form(case)?.supplemented(change);
+        let mut faults = form_faults(&self.view().state, &form, now_ms());
+        let (blobs, missing) = match &change.evidence {
+            None => (Vec::new(), Vec::new()),
+            Some(_) => matched(change, &self.draft_evidence(&case.thread)?),
+        };
+        faults.extend(missing);
+        faults.iter_mut().for_each(|f| f.path = format!("form.{}", f.path));
+        refuse(faults, "the pro forma with this supplement")?;
+        Ok(blobs)
     }
 }
 
 /// What officers sign for a statement that would be made now.
 fn prepared(state: &State, case: &Case, spoken: &Spoken) -> Result<Prepared, Problem> {
-    let act = spoken.kind.act().ok_or_else(|| {
-        Problem::new(Code::Invalid, format!("`{}` needs no officer's approval", spoken.kind)).hint("Say it at once.")
+    let act = spoken.kind().act().ok_or_else(|| {
+        Problem::new(Code::Invalid, format!("`{}` needs no officer's approval", spoken.kind())).hint("Say it at once.")
     })?;
-    if case.target != state.me {
-        return Err(Problem::new(Code::Conflict, "only the side that was asked acknowledges and decides"));
-    }
     allowed(state, case, spoken)?;
     let id = state.my_id();
+    let body = spoken.body.encode();
     let approval = Approval {
         pid: state.me,
         epoch: id.epoch(),
         n: case.side(&state.me).len() as u64,
         act,
         target: Bytes(case.thread.0.to_vec()),
-        body_hash: Some(lapwing_record::entry::body_hash(&spoken.body)),
+        body_hash: Some(lapwing_record::entry::body_hash(&body)),
     };
     Ok(Prepared {
         pid: state.me.to_string(),
@@ -119,7 +120,7 @@ fn prepared(state: &State, case: &Case, spoken: &Spoken) -> Result<Prepared, Pro
         n: approval.n,
         act: act.to_string(),
         thread: case.thread.to_string(),
-        body: hex::encode(&spoken.body),
+        body: hex::encode(&body),
         bytes: hex::encode(&approval.bytes()),
         words: in_words(state, case, spoken),
         needed: id.current().needed(act),
@@ -140,28 +141,30 @@ fn allowed(state: &State, case: &Case, spoken: &Spoken) -> Result<(), Problem> {
         from: me,
         epoch: state.my_id().epoch(),
         to: peer,
-        clock: 0,
-        expires: 1,
-        kind: spoken.kind,
+        clock: now_ms(),
+        expires: u64::MAX,
+        kind: spoken.kind(),
         handling: case.handling(),
-        body: Bytes(spoken.body.clone()),
+        body: Bytes(spoken.body.encode()),
         blobs: Vec::new(),
     };
-    let open = Open::of(&stmt).map_err(|e| Problem::new(Code::Invalid, e.to_string()))?;
-    case.allows(&open).map_err(|(_, why)| Problem::new(Code::Conflict, why))
+    let mut open = Open::of(&stmt).map_err(|e| Problem::new(Code::Invalid, e.to_string()))?;
+    if spoken.kind() == Kind::BlobGrant {
+        open.detail = Some(Detail::Blobs(spoken.grants.clone()));
+    }
+    state.may_say(case, &stmt, &open).map_err(crate::office::problem)
 }
 
 fn in_words(state: &State, case: &Case, spoken: &Spoken) -> String {
     let me = names::named(state, &state.me).legal_name;
     let them = names::named(state, &case.requester);
-    let what = match spoken.kind {
-        Kind::Decide => {
-            let decide = lapwing_record::cbor::decode::<Decide>(&spoken.body, spoken.body.len()).ok();
+    let what = match &spoken.body {
+        Body::Decide(decide) => {
             let item = |d: &lapwing_record::statement::ItemDecision| match &d.ground {
                 Some(ground) => format!("item {}: {} ({ground})", d.item, d.decision),
                 None => format!("item {}: {}", d.item, d.decision),
             };
-            let items: Vec<String> = decide.iter().flat_map(|d| d.items.iter().map(item)).collect();
+            let items: Vec<String> = decide.items.iter().map(item).collect();
             format!("decides {}", items.join("; "))
         }
         _ => "acknowledges".to_owned(),
@@ -180,10 +183,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::testworld::World;
     use super::*;
+    use lapwing_api::types::Saying;
     use lapwing_engine::case::Told;
+    use lapwing_record::cbor::encode;
     use lapwing_record::form::sample;
     use lapwing_record::id::ThreadId;
-    use lapwing_record::statement::{Assurance, Decision, Ground, ItemDecision, Tlp};
+    use lapwing_record::statement::{Acknowledge, Assurance, Decide, Ground, ItemDecision, Tlp};
 
     fn submitted(world: &World) -> (Case, Stmt) {
         let stmt = Stmt {
@@ -205,18 +210,12 @@ mod tests {
         };
         let open = Open::of(&stmt).unwrap();
         let mut case = Case::new(&open);
-        case.asked.push(Told { open, at: 1, delivery: None, receipt: None });
+        case.asked.push(Told::heard(open, 1));
         (case, stmt)
     }
 
     fn decide() -> Saying {
-        let item = ItemDecision {
-            item: 0,
-            decision: Decision::Refuse,
-            ground: Some(Ground::OutsideCompetence),
-            until: None,
-            note: None,
-        };
+        let item = ItemDecision::refuse(0, Ground::OutsideCompetence);
         Saying::Decide { body: Decide { items: vec![item] }, approvals: vec![] }
     }
 
@@ -231,7 +230,7 @@ mod tests {
             to: world.pid("polder"),
             seen_peer: Some(submit.id()),
             kind: Kind::Decide,
-            body: Bytes(spoken.body),
+            body: Bytes(spoken.body.encode()),
             ..submit
         };
         assert_eq!(prepared.bytes, hex::encode(&stmt.approval().unwrap().bytes()));
@@ -239,7 +238,7 @@ mod tests {
         assert!(prepared.words.contains("polder"));
         let other = Case { requester: case.target, target: case.requester, ..case };
         let spoken = Spoken::of(decide()).unwrap();
-        assert_eq!(super::prepared(world.state(), &other, &spoken).unwrap_err().code, Code::Conflict);
+        assert_eq!(super::prepared(world.state(), &other, &spoken).unwrap_err().code, Code::NotYourTurn);
     }
 
     #[test]
@@ -247,13 +246,13 @@ mod tests {
         let world = World::of(&["harbor", "polder"]);
         let (case, _) = submitted(&world);
         let decide = |item, ground| {
-            let decision = Decision::Refuse;
-            let item = ItemDecision { item, decision, ground: Some(ground), until: None, note: None };
+            let item = ItemDecision::refuse(item, ground);
             let spoken = Spoken::of(Saying::Decide { body: Decide { items: vec![item] }, approvals: vec![] }).unwrap();
             prepared(world.state(), &case, &spoken).map(|_| ()).unwrap_err()
         };
         assert_eq!(decide(7, Ground::OutsideCompetence).detail, "the referral has no assistance item 7");
-        assert_eq!(decide(0, Ground::InsufficientInformation).code, Code::Conflict);
+        assert_eq!(decide(0, Ground::InsufficientInformation).code, Code::WrongGround);
+        assert_eq!(decide(0, Ground::ParticipantSuspended).code, Code::WrongGround, "it is not");
     }
 
     #[test]

@@ -1,16 +1,15 @@
 //! Submitting a referral: every fault at once, durable before the answer, the keys of its evidence right behind it.
 
 use super::contacts::fault;
-use super::drafts::vault_problem;
-use super::forms::less_harmful_first;
+use super::drafted::less_harmful_first;
 use super::names;
 use super::referrals::{harm, harm_table};
 use super::register::arrangement_faults;
 use super::time::day;
 use super::who::legal_of;
 use super::{Answer, Desk, SUBMITTING, body, internal, json, path, status_json};
+use crate::clerk::{self, GIVE_UP_DAYS};
 use crate::office::now_ms;
-use crate::vault::random;
 use lapwing_api::problem::{Code, FieldFault, Problem};
 use lapwing_api::service::Call;
 use lapwing_api::types::{Check, Checked, Said, Submit};
@@ -25,10 +24,8 @@ use lapwing_record::form::check::{check, may_follow};
 use lapwing_record::form::{EvidenceItem, Form, ReferralKind};
 use lapwing_record::id::{MsgId, Pid, ThreadId};
 use lapwing_record::identity::{Class, check_text};
-use lapwing_record::statement::{BlobGrant, BlobRef, GrantedKey, Kind, Tlp};
+use lapwing_record::statement::{BlobRef, Kind, Tlp};
 
-/// Days until delivery is given up, unless the caller says otherwise.
-pub(super) const GIVE_UP_DAYS: u64 = 30;
 /// At most.
 const MAX_GIVE_UP_DAYS: u64 = 365;
 
@@ -69,7 +66,7 @@ impl Desk {
         let view = self.view();
         // the same submission again, after an answer that was lost
         if let Some(case) = view.state.case(&thread).filter(|c| c.requester == view.state.me) {
-            self.grant(&thread).await?;
+            clerk::grant_due(&self.office, &thread).await?;
             let id = case
                 .asked
                 .first()
@@ -123,7 +120,7 @@ impl Desk {
             self.keep_note(thread, &by, NoteKind::SentAhead, why).await?;
         }
         tokio::task::block_in_place(|| self.end_draft(&thread));
-        self.grant(&thread).await?;
+        clerk::grant_due(&self.office, &thread).await?;
         tracing::info!(case = %thread.short(), "a referral was submitted");
         status_json(202, &Said { thread: thread.to_string(), id: id.to_string() })
     }
@@ -168,47 +165,17 @@ impl Desk {
 
     /// The key of a case with a nonce for one statement.
     pub(super) fn case_lock(&self, thread: &ThreadId) -> Result<Lock, Problem> {
-        let key = self.office.vault.case_key(thread).map_err(vault_problem)?;
-        Ok(Lock { key, nonce: random().map_err(|e| internal("saying something", e))? })
-    }
-
-    /// Hands over the keys of the evidence of our referral, once.
-    async fn grant(&self, thread: &ThreadId) -> Result<(), Problem> {
-        let view = self.view();
-        let Some(case) = view.state.case(thread) else { return Ok(()) };
-        let Some(first) = case.asked.first().filter(|f| !f.open.blobs.is_empty()) else { return Ok(()) };
-        if case.asked.iter().any(|t| t.open.kind == Kind::BlobGrant) {
-            return Ok(());
-        }
-        let key = |b: &lapwing_engine::case::OpenBlob| {
-            let key = self.office.vault.blob_key(&b.b3_cipher)?;
-            Some(GrantedKey { b3_cipher: b.b3_cipher, key: *key })
-        };
-        let keys: Option<Vec<GrantedKey>> = first.open.blobs.iter().map(key).collect();
-        let keys =
-            keys.ok_or_else(|| Problem::new(Code::ContentGone, "a key of the evidence is no longer on this node"))?;
-        let grant = zeroize::Zeroizing::new(encode(&BlobGrant { keys }));
-        self.utter(self.saying(case, Kind::BlobGrant, grant.to_vec())?).await.map(drop)
+        clerk::case_lock(&self.office, thread)
     }
 
     /// A plain statement in a case.
     pub(super) fn saying(&self, case: &Case, kind: Kind, body: Vec<u8>) -> Result<Saying, Problem> {
-        Ok(Saying {
-            thread: case.thread,
-            to: case.peer(&self.office.me),
-            kind,
-            handling: case.handling(),
-            body,
-            blobs: Vec::new(),
-            approvals: None,
-            ttl_ms: GIVE_UP_DAYS * DAY_MS,
-            lock: self.case_lock(&case.thread)?,
-        })
+        clerk::saying(&self.office, case, kind, body)
     }
 }
 
 /// Faults of a pro forma, those that only this federation knows included.
-fn form_faults(state: &State, form: &Form, now: u64) -> Vec<FieldFault> {
+pub(super) fn form_faults(state: &State, form: &Form, now: u64) -> Vec<FieldFault> {
     let mut faults: Vec<FieldFault> = check(form).into_iter().map(fault).collect();
     let listing = state.federation.listing(&state.me);
     let live = |slot: &str| {
@@ -234,7 +201,7 @@ fn form_faults(state: &State, form: &Form, now: u64) -> Vec<FieldFault> {
 }
 
 /// Why this target takes no such referral.
-fn target_faults(state: &State, to: &Pid, form: &Form) -> Vec<FieldFault> {
+pub(super) fn target_faults(state: &State, to: &Pid, form: &Form) -> Vec<FieldFault> {
     let at = |path: &str, what: String| FieldFault { path: path.into(), what };
     let name = names::named(state, to).short_name;
     let mut faults = Vec::new();
@@ -265,17 +232,14 @@ fn target_faults(state: &State, to: &Pid, form: &Form) -> Vec<FieldFault> {
 }
 
 /// The manifest's items as uploaded, in the manifest's order; and what does not fit.
-fn matched(form: &Form, uploaded: &[BlobRef]) -> (Vec<BlobRef>, Vec<FieldFault>) {
+pub(super) fn matched(form: &Form, uploaded: &[BlobRef]) -> (Vec<BlobRef>, Vec<FieldFault>) {
     let manifest = form.evidence.as_deref().unwrap_or_default();
     let (mut blobs, mut faults): (Vec<BlobRef>, Vec<FieldFault>) = (Vec::new(), Vec::new());
     for (i, item) in manifest.iter().enumerate() {
         let at = |field: &str, what: &str| FieldFault { path: format!("evidence.{i}.{field}"), what: what.into() };
         match uploaded.iter().find(|b| b.sha256_plain == item.sha256) {
-            // announced only: its content must not travel by mistake either
+            // announced only; of one that was uploaded the key is held back
             None if item.is_held_back() => {}
-            Some(_) if item.is_held_back() => {
-                faults.push(at("held_back", "is true, but the content was uploaded into the draft"));
-            }
             None => faults.push(at("sha256", "nothing with this SHA-256 was uploaded into the draft")),
             Some(_) if blobs.iter().any(|b| b.sha256_plain == item.sha256) => {
                 faults.push(at("sha256", "stands in the manifest twice"));
@@ -338,8 +302,8 @@ mod tests {
         let held = |n| EvidenceItem { held_back: Some(true), ..item(n) };
         let (blobs, faults) = matched(&form(vec![item(1), held(2)]), &[blob(1)]);
         assert_eq!((blobs.len(), paths(&faults).len()), (1, 0), "what is held back is announced only");
-        let (_, faults) = matched(&form(vec![item(1), held(2)]), &[blob(1), blob(2)]);
-        assert_eq!(paths(&faults), ["evidence.1.held_back"]);
+        let (blobs, faults) = matched(&form(vec![item(1), held(2)]), &[blob(1), blob(2)]);
+        assert_eq!((blobs.len(), paths(&faults).len()), (2, 0), "its key is held back, not the item");
         let (_, faults) = matched(&form(vec![bent, item(3), item(2), item(2)]), &[blob(1), blob(2), blob(4)]);
         assert_eq!(
             paths(&faults),

@@ -10,16 +10,14 @@ use lapwing_api::types::HarmView;
 use lapwing_engine::case::{Case, Stage, Told};
 use lapwing_engine::state::State;
 use lapwing_engine::step::read_locked_form;
-use lapwing_record::cbor::decode;
 use lapwing_record::form::{Form, IdentifierKind};
 use lapwing_record::id::Pid;
-use lapwing_record::seal::MAX_PLAIN;
-use lapwing_record::statement::{Acknowledge, Decide, Ending, Kind, SignedStmt, Stmt, Text, Tlp};
+use lapwing_record::statement::{Body, SignedStmt, Stmt, Tlp};
 use lapwing_search::index::{Document, Exact, Label};
 use serde::{Deserialize, Serialize};
 
 /// The form of documents: another one has the index made anew.
-pub const FORM: u8 = 2;
+pub const FORM: u8 = 3;
 
 /// Classes of harm, the gravest first, as labels number them.
 pub const CLASSES: [&str; 4] = ["critical", "serious", "substantial", "limited"];
@@ -171,37 +169,39 @@ impl Gathering {
         self.label(Label::Channel, form.channel.map(|c| c.number()));
     }
 
-    fn statement(&mut self, stmt: &Stmt, ours: bool) {
-        let body = &stmt.body[..];
-        match stmt.kind {
-            Kind::Submit => {
-                if let Ok(form) = Form::decode(body) {
-                    self.form(&form, ours);
-                }
+    fn statement(&mut self, body: &Body, ours: bool) {
+        match body {
+            Body::Submit(form) => self.form(form, ours),
+            Body::Acknowledge(said) => {
+                self.texts([&said.own_reference].into_iter().chain(&said.note));
+                self.exact.push(reference_of(ours, &said.own_reference));
             }
-            Kind::Acknowledge => {
-                if let Ok(said) = decode::<Acknowledge>(body, MAX_PLAIN) {
-                    self.texts([&said.own_reference].into_iter().chain(&said.note));
-                    self.exact.push(reference_of(ours, &said.own_reference));
-                }
+            Body::NeedInfo(said) | Body::DelayReasons(said) => self.text(&said.text),
+            Body::Supplement(said) => {
+                self.text(&said.text);
+                said.form.iter().for_each(|form| self.form(form, ours));
             }
-            Kind::NeedInfo | Kind::Supplement => {
-                if let Ok(said) = decode::<Text>(body, MAX_PLAIN) {
-                    self.text(&said.text);
-                }
+            Body::Decide(said) => self.texts(said.items.iter().flat_map(|i| &i.note)),
+            Body::Withdraw(said) | Body::Close(said) => self.texts(&said.note),
+            Body::Progress(said) => self.text(&said.text),
+            Body::Extend(said) => self.text(&said.reason),
+            Body::ResultInterim(said) | Body::ResultFinal(said) => {
+                self.texts([&said.measure, &said.text].into_iter().chain(&said.limits.words));
             }
-            Kind::Decide => {
-                if let Ok(said) = decode::<Decide>(body, MAX_PLAIN) {
-                    self.texts(said.items.iter().flat_map(|i| &i.note));
-                }
-            }
-            Kind::Withdraw | Kind::Close => {
-                if let Ok(said) = decode::<Ending>(body, MAX_PLAIN) {
-                    self.texts(&said.note);
-                }
-            }
-            // keys, and the names of blobs
-            Kind::BlobGrant | Kind::BlobRequest => {}
+            Body::TransferProposed(said) => self.text(&said.why),
+            Body::TransferConsent(said) => self.texts(&said.conditions),
+            Body::Reminder(said) => self.texts(&said.text),
+            Body::Recall(said) => self.texts(&said.note),
+            Body::RecallAnswer(said) => self.texts(said.law.iter().chain(&said.note)),
+            Body::Feedback(said) => self.text(&said.text),
+            Body::Reopen(said) => self.text(&said.reason),
+            Body::Dispute(said) => self.text(&said.text),
+            Body::CompelledDisclosureNotice(said) => self.texts([&said.law, &said.to_whom, &said.what]),
+            Body::Assess(said) => self.texts(&said.note),
+            Body::ConsentRequest(said) => self.texts([&said.reason].into_iter().chain(&said.scope.dissemination)),
+            Body::Consent(said) => self.texts(said.conditions.iter().chain(&said.scope.dissemination)),
+            // keys, receipts, and the names of blobs and statements
+            Body::BlobGrant(_) | Body::BlobRequest(_) | Body::Transferred(_) | Body::Seen(_) => {}
         }
     }
 }
@@ -209,18 +209,26 @@ impl Gathering {
 /// What can be found of a case.
 pub fn document(office: &Office, state: &State, case: &Case) -> Result<Document, String> {
     let mut all = Gathering { text: Vec::new(), exact: Vec::new(), labels: Vec::new() };
-    let (mut shown, mut red, peer) = (Shown::default(), false, case.peer(&state.me));
+    let (mut shown, mut red, mut current, peer) = (Shown::default(), false, None, case.peer(&state.me));
     for told in case.asked.iter().chain(&case.answered) {
         red |= told.open.handling == Tlp::Red;
         let Some(stmt) = content(office, told)? else { continue };
-        all.statement(&stmt, told.open.from == state.me);
-        if stmt.kind == Kind::Submit
-            && let Ok(form) = Form::decode(&stmt.body)
-        {
-            red |= form.parties.iter().flatten().any(|p| p.tlp == Some(Tlp::Red));
-            shown.harm = Some(HarmView::of(&form, &state.federation.params().harm_weights));
-            shown.subject = form.subject_line;
+        let Ok(body) = Body::decode(stmt.kind, &stmt.body) else { continue };
+        all.statement(&body, told.open.from == state.me);
+        // one that was refused made no version of the pro forma
+        let stated = match body {
+            Body::Submit(form) => Some(*form),
+            Body::Supplement(said) => said.form,
+            _ => None,
+        };
+        if let Some(stated) = stated.filter(|_| told.refused.is_none()) {
+            current = Some(current.map_or_else(|| stated.clone(), |before: Form| before.supplemented(&stated)));
         }
+    }
+    if let Some(form) = current {
+        red |= form.parties.iter().flatten().any(|p| p.tlp == Some(Tlp::Red));
+        shown.harm = Some(HarmView::of(&form, &state.federation.params().harm_weights));
+        shown.subject = form.subject_line;
     }
     all.label(Label::Red, Some(u64::from(red)));
     let submitted = case.asked.first().map_or(0, |t| t.open.clock);

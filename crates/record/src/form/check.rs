@@ -56,6 +56,22 @@ pub fn may_follow(form: &Form) -> Vec<&'static str> {
     asked.into_iter().filter(|(_, open)| *open).map(|(name, _)| name).collect()
 }
 
+/// Faults of handling codes that stand elsewhere than in a form.
+pub fn handling_code_faults(path: &str, codes: &[String]) -> Vec<Fault> {
+    let mut c = Check { faults: Vec::new() };
+    c.handling_codes(path, codes);
+    c.faults
+}
+
+/// Faults of factors of harm that stand elsewhere than in a form: at least one, and none names evidence by its place in
+/// a manifest.
+pub fn harm_faults(factors: &[super::HarmFactor]) -> Vec<Fault> {
+    let mut c = Check { faults: Vec::new() };
+    let kind = Some(super::ReferralKind::RequestEnforcement);
+    c.harm(&Form { kind, harm: Some(factors.to_vec()), ..Form::default() });
+    c.faults
+}
+
 struct Check {
     faults: Vec<Fault>,
 }
@@ -180,22 +196,22 @@ impl Check {
         self.required("tlp", &form.tlp);
         self.date("retention_until", form.retention_until.as_ref(), true);
         self.not_before("retention_until", form.retention_until.as_ref(), form.created_at.as_ref(), "created_at");
-        let codes = form.handling_codes.as_deref().unwrap_or_default();
-        self.texts("handling_codes", codes, 4, 300);
-        self.ascending("handling_codes", codes);
+        self.handling_codes("handling_codes", form.handling_codes.as_deref().unwrap_or_default());
+        self.text("permitted_purpose", &form.permitted_purpose, false, 500);
+    }
+
+    fn handling_codes(&mut self, path: &str, codes: &[String]) {
+        self.texts(path, codes, 4, 300);
+        self.ascending(path, codes);
         for (i, code) in codes.iter().enumerate() {
             let words = code.strip_prefix("H3:").is_some_and(|words| !words.trim().is_empty());
             if !(words || matches!(code.as_str(), "H0" | "H1" | "H2")) {
-                self.fault(
-                    &format!("handling_codes.{i}"),
-                    format!("{code:?} is not H0, H1, H2 or H3: and a condition"),
-                );
+                self.fault(&format!("{path}.{i}"), format!("{code:?} is not H0, H1, H2 or H3: and a condition"));
             }
         }
         if codes.iter().filter(|code| code.starts_with("H3:")).count() > 1 {
-            self.fault("handling_codes", "must name each code once: H3 stands there twice");
+            self.fault(path, "must name each code once: H3 stands there twice");
         }
-        self.text("permitted_purpose", &form.permitted_purpose, false, 500);
     }
 
     fn conduct(&mut self, form: &Form) {

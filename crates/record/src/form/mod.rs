@@ -15,7 +15,7 @@ pub mod when;
 pub use codes::*;
 pub use parts::*;
 
-use crate::cbor::{self, DecodeError};
+use crate::cbor::{self, Cbor, DecodeError};
 use crate::cbor_form;
 use crate::directory::Channel;
 use crate::id::ThreadId;
@@ -56,6 +56,9 @@ cbor_form! {
         /// The referral that this one replaces.
         #[serde(skip_serializing_if = "Option::is_none")]
         10 => pub supersedes: ThreadId,
+        /// Where the referral comes from, if it was passed on to the agency that is asked now.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        11 => pub transferred_from: Origin,
         // B requesting authority
         /// Slot of a live point-of-contact record of the requester.
         20 => pub poc_ref: String,
@@ -160,7 +163,23 @@ impl Form {
     pub fn decode(bytes: &[u8]) -> Result<Form, DecodeError> {
         cbor::decode(bytes, MAX_FORM)
     }
+
+    /// This form with what a supplement says laid over it: items of evidence are added, whatever else is stated
+    /// replaces what was there (docs/protocol.md §6.1).
+    pub fn supplemented(&self, change: &Form) -> Form {
+        let fields = |form: &Form| cbor::by_number(form.to_value()).unwrap_or_default();
+        let mut merged: std::collections::BTreeMap<u64, cbor::Value> = fields(self).into_iter().collect();
+        merged.extend(fields(change).into_iter().filter(|(no, _)| *no != EVIDENCE_FIELD));
+        let mut form = Form::from_value(cbor::numbered(merged.into_iter().collect())).unwrap_or_else(|_| self.clone());
+        if let Some(more) = &change.evidence {
+            form.evidence.get_or_insert_default().extend(more.iter().cloned());
+        }
+        form
+    }
 }
+
+/// The manifest's field.
+const EVIDENCE_FIELD: u64 = 160;
 
 /// A filled-in form of invented parties, for tests and examples.
 #[cfg(any(test, feature = "testkit"))]
@@ -204,7 +223,7 @@ pub fn sample() -> Form {
 /// A form of invented parties with every field filled in, for tests and examples.
 #[cfg(any(test, feature = "testkit"))]
 pub fn whole() -> Form {
-    use crate::id::Digest;
+    use crate::id::{Digest, MsgId, Pid};
     let day = |text: &str| Some(text.to_owned());
     let texts = |list: &[&str]| Some(list.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>());
     let mut sender = Party::new(PartyRole::SuspectedSender);
@@ -272,6 +291,13 @@ pub fn whole() -> Form {
         campaign_ref: Some("C-1".into()),
         related: texts(&["HB-2025-117"]),
         supersedes: Some(ThreadId([7; 32])),
+        transferred_from: Some(Origin {
+            requester: Pid([8; 32]),
+            thread: ThreadId([9; 32]),
+            submit: MsgId([10; 32]),
+            proposal: MsgId([11; 32]),
+            consent: Some(MsgId([12; 32])),
+        }),
         case_officer: Some("A. Officer".into()),
         arrangement: texts(&[LAP_BEST_EFFORTS, "mou-2005-3"]),
         stage: Some(CaseStage::OpenInvestigation),

@@ -1,7 +1,7 @@
 //! The records inside the pro forma (docs/protocol.md §6.2), and short ways to make them.
 
 use super::codes::*;
-use crate::id::Digest;
+use crate::id::{Digest, MsgId, Pid, ThreadId};
 use crate::statement::Tlp;
 use crate::{cbor_array, cbor_form, cbor_grown};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,26 @@ cbor_array! {
         /// Where it can be read.
         #[serde(default)]
         pub url: Option<String>,
+    }
+}
+
+cbor_array! {
+    /// Where a referral that was passed on comes from (docs/protocol.md §6.1).
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+    #[serde(deny_unknown_fields)]
+    pub struct Origin {
+        /// The agency that asked first.
+        pub requester: Pid,
+        /// Its case with the one that passes it on.
+        pub thread: ThreadId,
+        /// Its signed submit.
+        pub submit: MsgId,
+        /// The proposal to pass it on.
+        pub proposal: MsgId,
+        /// Its signed consent; null where none was needed.
+        #[serde(default)]
+        pub consent: Option<MsgId>,
     }
 }
 

@@ -194,7 +194,7 @@ pub fn referrals(bad: &mut Bad<'_>) {
             "the number is approved",
         );
     }
-    let item = ItemDecision { item: 0, decision: Decision::Accept, ground: None, until: None, note: None };
+    let item = ItemDecision::new(0, Decision::Accept);
     let rows: Vec<(&str, Vec<ItemDecision>, &str)> = vec![
         ("nothing", vec![], "one or more items"),
         ("an item twice", vec![item.clone(), item.clone()], "each once, ascending"),

@@ -11,7 +11,7 @@ use lapwing_record::form::{
     Basis, CollectionMethod, EvidenceItem, Factor, Form, HarmFactor, HarmFacts, Loss, ReferralKind, check, sample,
     whole,
 };
-use lapwing_record::id::{Digest, EntryId, MsgId, NetworkId, ThreadId, base32};
+use lapwing_record::id::{Digest, EntryId, MsgId, NetworkId, Pid, ThreadId, base32};
 use lapwing_record::identity::*;
 use lapwing_record::seal::{Suite, kem_kid, public_key, seal};
 use lapwing_record::sign::{Context, Sign1};
@@ -38,36 +38,105 @@ pub fn body(kind: Kind) -> Vec<u8> {
             note: Some("Open Government Act".into()),
         }),
         Kind::NeedInfo => encode(&text("Which of the two addresses?")),
-        Kind::Supplement => encode(&text("The first.")),
+        Kind::Supplement => encode(&Supplement {
+            text: "The first.".into(),
+            form: Some(Form { volume: Some(300_000), ..Form::default() }),
+            unknown: vec![],
+        }),
         Kind::Decide => encode(&Decide {
             items: vec![
+                ItemDecision::refuse(0, Ground::InsufficientInformation),
+                ItemDecision { until: Some(9), ..ItemDecision::new(1, Decision::Defer) },
+                ItemDecision { suggested: Some(Pid([9; 32])), ..ItemDecision::refuse(2, Ground::OutsideCompetence) },
                 ItemDecision {
-                    item: 0,
-                    decision: Decision::Refuse,
-                    ground: Some(Ground::InsufficientInformation),
-                    until: None,
-                    note: None,
+                    duplicate_of: Some("HB-2026-001".into()),
+                    ..ItemDecision::refuse(3, Ground::DuplicateOf)
                 },
-                ItemDecision { item: 1, decision: Decision::Defer, ground: None, until: Some(9), note: None },
                 ItemDecision {
-                    item: 7,
-                    decision: Decision::AcceptInPart,
-                    ground: None,
-                    until: None,
-                    note: Some("the first half".into()),
+                    retry_after: Some(1_800_000_000_000),
+                    ..ItemDecision::refuse(4, Ground::ResourcesUnavailable)
                 },
+                ItemDecision { note: Some("the first half".into()), ..ItemDecision::new(7, Decision::AcceptInPart) },
             ],
         }),
         Kind::Withdraw => encode(&Ending { note: None }),
         Kind::Close => encode(&Ending { note: Some("Thank you.".into()) }),
         Kind::BlobGrant => encode(&BlobGrant { keys: vec![GrantedKey { b3_cipher: Digest([3; 32]), key: [4; 32] }] }),
         Kind::BlobRequest => encode(&BlobRequest { blobs: vec![Digest([3; 32])] }),
+        Kind::Progress => encode(&Progress { text: "The provider answered.".into(), expected: Some(9) }),
+        Kind::Extend => {
+            encode(&Extend { what: Extended::Deliver, until: 1_800_000_000_000, reason: "A court is asked.".into() })
+        }
+        Kind::DelayReasons => encode(&text("Two people are ill.")),
+        Kind::ResultInterim | Kind::ResultFinal => encode(&Outcomes {
+            items: vec![0, 2],
+            measure: "Order to the provider".into(),
+            outcome: Outcome::Identified,
+            text: "The address is rented by a company.".into(),
+            limits: Limits {
+                tlp: Some(Tlp::Red),
+                handling_codes: vec!["H1".into()],
+                words: (kind == Kind::ResultFinal).then(|| "Not to be shown to the provider.".into()),
+            },
+        }),
+        Kind::TransferProposed => {
+            encode(&TransferProposed { to: Pid([9; 32]), items: vec![1], why: "The host is in its country.".into() })
+        }
+        Kind::TransferConsent => {
+            encode(&TransferConsent { proposal: MsgId([6; 32]), granted: true, conditions: Some("H1 stands.".into()) })
+        }
+        Kind::Transferred => encode(&Transferred {
+            proposal: MsgId([5; 32]),
+            thread: ThreadId([9; 32]),
+            to: Pid([9; 32]),
+            receipt: Bytes(vec![1, 2, 3]),
+        }),
+        Kind::Reminder => encode(&Reminder { text: None }),
+        Kind::Recall => encode(&Recall { reason: RecallReason::CourtOrder, note: None }),
+        Kind::RecallAnswer => encode(&RecallAnswer {
+            recall: MsgId([6; 32]),
+            attested: Attested::RetainedUnder,
+            law: Some("Archives Act".into()),
+            note: None,
+        }),
+        Kind::Feedback => encode(&Feedback { text: "It led to a fine.".into() }),
+        Kind::Reopen => encode(&Reopen { items: vec![0], reason: "He goes on.".into() }),
+        Kind::Dispute => {
+            encode(&Dispute { about: Disputed::Decision, item: Some(1), text: "We are competent.".into() })
+        }
+        Kind::CompelledDisclosureNotice => encode(&CompelledDisclosure {
+            law: "Freedom of Information Act".into(),
+            to_whom: "A newspaper".into(),
+            what: "The subject line.".into(),
+            at: None,
+        }),
+        Kind::Assess => encode(&Assessment {
+            harm: vec![HarmFactor::of_band(Factor::Victims, 2, Basis::CountedComplaints)],
+            note: Some("Our own complaints.".into()),
+        }),
+        Kind::Seen => encode(&Seen { upto: MsgId([6; 32]) }),
+        Kind::ConsentRequest => encode(&ConsentRequest {
+            scope: Scope { judicial_use: true, ..Scope::default() },
+            reason: "A hearing.".into(),
+        }),
+        Kind::Consent => encode(&ConsentGiven {
+            request: Some(MsgId([6; 32])),
+            granted: true,
+            scope: Scope {
+                onward: vec![Pid([9; 32])],
+                domestic: true,
+                dissemination: Some("The provider's lawyer".into()),
+                judicial_use: true,
+            },
+            until: Some(1_800_000_000_000),
+            conditions: Some("Names struck out.".into()),
+        }),
     }
 }
 
 /// A statement of harbor's to polder or, of the target's kinds, the other way.
 pub fn stmt(w: &World, kind: Kind) -> Stmt {
-    let (from, to) = if kind.by_requester() { (&w.harbor, &w.polder) } else { (&w.polder, &w.harbor) };
+    let (from, to) = if kind.signer() != Signer::Target { (&w.harbor, &w.polder) } else { (&w.polder, &w.harbor) };
     let first = matches!(kind, Kind::Submit | Kind::Acknowledge);
     let blob = BlobRef {
         name: "mail.eml".into(),
