@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("lapwing-api", &["lapwing-record"]),
     ("lapwing-store", &[]),
     ("lapwing-net", &[]),
-    ("lapwing-evidence", &[]),
+    ("lapwing-evidence", &["lapwing-record"]),
     ("lapwing-http", &["lapwing-api"]),
     (
         "lapwing-node",
@@ -40,6 +40,8 @@ const ALONE: &[(&str, &str)] = &[
     ("libp2p", "lapwing-net"),
     ("axum", "lapwing-http"),
     ("mail-parser", "lapwing-evidence"),
+    ("mail-auth", "lapwing-evidence"),
+    ("cfb", "lapwing-evidence"),
     ("clap", "lapwing"),
     ("clap_complete", "lapwing"),
     ("clap_mangen", "lapwing"),

@@ -5,7 +5,7 @@
 
 use crate::address::Address;
 use crate::analysis::{Analysis, DomainRole};
-use crate::fingerprint::{DEFAULT_DISTANCE, group};
+use crate::campaign::{Campaign, group};
 use crate::links::{FoundUrl, Host, UrlSource};
 use crate::received::is_large_provider;
 use crate::scan::{Scan, Skipped};
@@ -324,9 +324,9 @@ fn manifest(scan: &Scan, items: &[Item]) -> Vec<ManifestItem> {
 }
 
 fn groups(analysed: &[(String, &Analysis)]) -> Vec<DraftGroup> {
-    let groups = group(analysed.iter().map(|(_, a)| *a), DEFAULT_DISTANCE);
-    let first = |g: &crate::fingerprint::Group| g.members.first().map(|i| analysed[*i].1);
-    let draft = |g: crate::fingerprint::Group| DraftGroup {
+    let groups = group(analysed.iter().map(|(_, a)| *a));
+    let first = |g: &Campaign| g.members.first().map(|i| analysed[*i].1);
+    let draft = |g: Campaign| DraftGroup {
         subject: first(&g).map_or_else(String::new, |a| without_recipients(&g.subject, &a.recipients)),
         messages: g.members.len() as u64,
         domains: g.domains.into_iter().take(50).collect(),
@@ -358,10 +358,17 @@ mod tests {
     use super::*;
     use crate::analyse::analyse;
     use crate::limits::Limits;
+    use crate::worker::Cost;
 
     fn item(name: &str, raw: &str) -> Item {
         let analysis = analyse(raw.replace('\n', "\r\n").as_bytes(), &Limits::default());
-        Item { name: name.into(), index: None, analysis: Some(analysis), warnings: BTreeSet::new() }
+        Item {
+            name: name.into(),
+            index: None,
+            analysis: Some(analysis),
+            cost: Cost::default(),
+            warnings: BTreeSet::new(),
+        }
     }
 
     const SPAM: &str = "Received: from bad.example (bad.example [192.0.2.7]) by mx.home.example; Tue, 2 Jan 2024 10:00:00 +0100\n\
@@ -404,6 +411,7 @@ mod tests {
             name: "x.mbox".into(),
             index: Some(2),
             analysis: None,
+            cost: Cost::default(),
             warnings: BTreeSet::from([Warning::WorkerTimeout]),
         };
         let parts = draft(&Scan::default(), &[failed]);

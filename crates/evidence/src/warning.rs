@@ -44,8 +44,30 @@ warnings! {
     "name_sanitised" => NameSanitised,
     /// A domain imitates another one by its letters.
     "homograph" => Homograph,
+    /// A domain looks like one of the list at hand.
+    "look_alike" => LookAlike,
     /// The Received chain and the receiver's own statement name different senders.
     "sending_ip_disputed" => SendingIpDisputed,
+    /// A complaint breaks the rules of its format; which, stands in the report.
+    "report_invalid" => ReportInvalid,
+    /// A complaint, or a file that is to be one, cannot be read at all.
+    "report_unreadable" => ReportUnreadable,
+    /// A complaint carries no message: only what it says itself is known.
+    "no_message_inside" => NoMessageInside,
+    /// A sample inside a complaint is no base64, or too large.
+    "sample_unreadable" => SampleUnreadable,
+    /// A sample inside a complaint is not the one that its hash names.
+    "sample_hash_mismatch" => SampleHashMismatch,
+    /// An Outlook message that is damaged: only a part of it could be read, or nothing.
+    "outlook_damaged" => OutlookDamaged,
+    /// The text of an Outlook message is there as RTF only, which is not read.
+    "rtf_only" => RtfOnly,
+    /// More signatures than are verified: none was.
+    "too_many_signatures" => TooManySignatures,
+    /// More messages than are analysed.
+    "too_many_messages" => TooManyMessages,
+    /// What was found in all messages together is more than is kept.
+    "too_much_found" => TooMuchFound,
     /// The mail library failed on it.
     "parser_failed" => ParserFailed,
     /// The file is longer than the limits; only its beginning was read.

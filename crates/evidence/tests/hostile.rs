@@ -190,7 +190,7 @@ fn an_abuse_report_is_about_the_message_inside() {
         --b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\nVersion: 1\r\n\r\n\
         --b\r\nContent-Type: message/rfc822\r\n\r\nFrom: bad@spam.example\r\nSubject: inner\r\n\r\nhttps://inner.example/\r\n--b--\r\n";
     let found = survive(mail.as_bytes());
-    assert!(found.from_abuse_report);
+    assert!(found.report.is_some());
     assert_eq!((found.subject.as_deref(), found.from[0].email.as_str()), (Some("inner"), "bad@spam.example"));
 }
 

@@ -1,5 +1,6 @@
 //! The worker as a real process. This program is its own worker, which is why it has a `main` of its own.
 
+use lapwing_evidence::keys::Keys;
 use lapwing_evidence::limits::Limits;
 use lapwing_evidence::scan::scan;
 use lapwing_evidence::warning::Warning;
@@ -185,7 +186,7 @@ fn a_folder_is_analysed_in_order_and_one_bad_message_spoils_only_itself() {
     std::fs::write(dir.path().join("d.pdf"), "%PDF-1.4").expect("written");
     let found = scan(dir.path()).expect("a scan");
     let steps = std::sync::atomic::AtomicUsize::new(0);
-    let items = analyse_scan(&myself(), &found, &Limits::default(), |_, of| {
+    let items = analyse_scan(&myself(), &found, &Limits::default(), &Keys::default(), |_, of| {
         assert_eq!(of, 4);
         steps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     });
@@ -205,9 +206,9 @@ fn a_folder_is_analysed_in_order_and_one_bad_message_spoils_only_itself() {
     );
     assert!(items[3].all_warnings().contains(&Warning::NotAMessage));
     std::fs::write(dir.path().join("a.eml"), [MAIL, b"more"].concat()).expect("written");
-    let items = analyse_scan(&myself(), &found, &Limits::default(), |_, _| {});
+    let items = analyse_scan(&myself(), &found, &Limits::default(), &Keys::default(), |_, _| {});
     assert!(items[0].warnings.contains(&Warning::ChangedSinceScan));
-    let items = analyse_scan(&shell("kill -9 $$"), &found, &Limits::default(), |_, _| {});
+    let items = analyse_scan(&shell("kill -9 $$"), &found, &Limits::default(), &Keys::default(), |_, _| {});
     assert!(items.iter().all(|i| i.analysis.is_none() && i.warnings.contains(&Warning::WorkerCrashed)));
 }
 

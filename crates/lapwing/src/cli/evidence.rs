@@ -8,6 +8,7 @@ use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lapwing_api::problem::{Code, Problem};
 use lapwing_evidence::draft::{DraftParts, draft};
+use lapwing_evidence::keys::Keys;
 use lapwing_evidence::limits::Limits;
 use lapwing_evidence::scan::{Scan, scan};
 use lapwing_evidence::worker::{Item, WorkerCommand, analyse_scan, serve};
@@ -54,7 +55,7 @@ pub fn read(out: Out, dir: &Path) -> Result<Samples, Problem> {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
     bar.set_style(ProgressStyle::with_template("reading {bar:24} {pos}/{len} messages, {eta} left").expect("fixed"));
-    let items = analyse_scan(&worker, &files, &Limits::default(), |done, all| {
+    let items = analyse_scan(&worker, &files, &Limits::default(), &Keys::default(), |done, all| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
     });

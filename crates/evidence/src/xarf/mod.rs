@@ -1,0 +1,10 @@
+//! XARF v4, the eXtended Abuse Reporting Format (xarf.org, github.com/xarf/xarf-spec, schemas/v4): read as evidence, and
+//! written of a referral for the machines of hosts and providers.
+
+mod read;
+pub mod rules;
+
+pub(crate) use read::read;
+
+/// The key by which a JSON text shows itself as a report.
+pub(crate) const MARK: &[u8] = b"\"xarf_version\"";

@@ -1,0 +1,1 @@
+//! A referral's sample as a report for machines.
