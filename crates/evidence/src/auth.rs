@@ -82,7 +82,9 @@ fn ip_after(text: &str, key: &str) -> Option<IpAddr> {
 /// Reads an Authentication-Results or ARC-Authentication-Results value.
 pub(crate) fn authentication_results(raw: &str) -> Stated {
     let (plain, comments) = without_comments(raw);
-    let mut stated = Stated { client_ip: ip_after(&comments, "sender ip is"), ..Stated::default() };
+    let client_ip = ["sender ip is", "does not designate", "designates", "discourages use of"];
+    let client_ip = client_ip.into_iter().find_map(|key| ip_after(&comments, key));
+    let mut stated = Stated { client_ip, ..Stated::default() };
     for (i, part) in plain.split(';').take(200).enumerate() {
         let mut words = part.split_whitespace();
         let Some(first) = words.next() else { continue };

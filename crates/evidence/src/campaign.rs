@@ -6,6 +6,7 @@
 
 use crate::analysis::Analysis;
 use crate::fingerprint::Fingerprint;
+use crate::identify::is_shared;
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -94,9 +95,11 @@ fn alike(a: &Fingerprint, b: &Fingerprint) -> bool {
         return true;
     }
     let shared = a.domains.intersection(&b.domains).next().is_some();
+    // That both go through the same shortener says nothing.
+    let place = a.domains.intersection(&b.domains).any(|d| !is_shared(d));
     let subject = a.subject == b.subject && a.subject.chars().count() >= MIN_SUBJECT;
     let equal = texts > 0 && a.shingles == b.shingles && likeness == 100;
-    (texts >= MIN_SHINGLES && likeness >= ALIKE && (shared || subject)) || (subject && (shared || equal))
+    (texts >= MIN_SHINGLES && likeness >= ALIKE && (place || subject)) || (subject && (shared || equal))
 }
 
 /// Leaders by what a message that is alike must share with them: a shingle or the subject.
@@ -186,6 +189,12 @@ mod tests {
         assert!((ALIKE..NEAR_IDENTICAL).contains(&c.fingerprint.likeness(&b.fingerprint)));
         assert_eq!(group([&b, &c]).len(), 1);
         assert_eq!(group([&b, &message("Something", &half, &["other.example"])]).len(), 2);
+        let short = |a: &Analysis| {
+            let mut a = a.clone();
+            a.fingerprint.domains = BTreeSet::from(["t.co".to_owned()]);
+            a
+        };
+        assert_eq!(group([&short(&b), &short(&c)]).len(), 2, "everybody uses that service");
     }
 
     #[test]

@@ -118,6 +118,13 @@ impl Links {
         }
     }
 
+    /// Addresses in a name, where anything else is no link.
+    pub fn addresses(&mut self, text: &str) {
+        let mut finder = LinkFinder::new();
+        finder.kinds(&[LinkKind::Email]);
+        finder.links(text).for_each(|link| self.email(link.as_str()));
+    }
+
     /// A URL as written. Without a scheme only what can hardly be anything else: `readme.md` and `U.S.A.` are no URLs.
     fn written(&mut self, raw: &str, source: UrlSource) {
         if raw.contains("://") {

@@ -174,6 +174,8 @@ impl<'l> Reading<'l> {
         }
         self.warn_if(walk.disputed, Warning::SendingIpDisputed);
         let mut claimed = walk.claimed;
+        // A hop before the receiver may have noted whom it was handed the message by: nearest first.
+        claimed.extend(trace.statements.iter().map(|s| s.ip).filter(|ip| crate::domain::is_public(*ip)));
         claimed.extend(trace.originating);
         let mut seen: BTreeSet<IpAddr> = walk.sending_ip.iter().map(|s| s.ip).collect();
         claimed.retain(|ip| seen.insert(*ip));
@@ -181,12 +183,15 @@ impl<'l> Reading<'l> {
         self.out.claimed_origins = claimed;
         self.out.sending_ip = walk.sending_ip;
         let from_arc = trace.stated.is_empty() && trace.reported.is_empty();
+        // Many receivers state what became of the chain only in the set that they add to it.
+        let newest = trace.sealed.first().and_then(|s| s.results.arc.clone());
         let stated = match (trace.stated.is_empty(), from_arc) {
             (false, _) => trace.stated,
             (true, false) => trace.reported,
             (true, true) => trace.sealed,
         };
         self.out.auth = auth::combine(stated, trace.spf, from_arc);
+        self.out.auth.arc = self.out.auth.arc.take().or(newest);
         self.out.dkim_domains = trace.dkim_domains;
         self.out.received = trace.hops.into_iter().map(|h| h.hop).collect();
     }
@@ -326,12 +331,24 @@ impl<'l> Reading<'l> {
     pub fn finish(mut self) -> Analysis {
         self.settle();
         let mut out = self.out;
+        // A name that is itself an address is what the reader sees of the sender.
+        for name in out.from.iter().chain(&out.reply_to).filter_map(|a| a.name.as_deref()) {
+            self.links.addresses(name);
+        }
+        let names = out.from.iter().filter_map(|a| a.name.as_deref()).chain(out.subject.as_deref());
+        if names.flat_map(str::split_whitespace).any(crate::domain::imitates) {
+            self.warnings.insert(Warning::MixedScript);
+        }
         out.urls_total = self.links.total;
         if self.links.left_out {
             self.warnings.insert(Warning::TooManyUrls);
         }
         out.body_emails = std::mem::take(&mut self.links.emails);
-        out.body_emails.retain(|e| !out.recipients.contains(&e.to_lowercase()));
+        let senders: BTreeSet<String> = out.from.iter().map(|a| a.email.to_lowercase()).collect();
+        out.body_emails.retain(|e| {
+            let e = e.to_lowercase();
+            !out.recipients.contains(&e) && !senders.contains(&e)
+        });
         out.phones = text::phones(&self.visible);
         out.phones.append(&mut self.links.phones);
         out.wallets = text::wallets(&self.visible);
@@ -433,7 +450,10 @@ impl Trace {
                 self.stated.push(stated);
             }
             "arc-authentication-results" if self.sealed.len() < 20 => {
-                self.sealed.push(auth::authentication_results(raw));
+                let stated = auth::authentication_results(raw);
+                let public = stated.client_ip.filter(|ip| crate::domain::is_public(*ip));
+                self.originating.extend(public.map(|ip| ip.to_canonical()));
+                self.sealed.push(stated);
             }
             "received-spf" => {
                 let (verdict, ip) = auth::received_spf(raw);

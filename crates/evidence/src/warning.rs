@@ -44,6 +44,8 @@ warnings! {
     "name_sanitised" => NameSanitised,
     /// A domain imitates another one by its letters.
     "homograph" => Homograph,
+    /// A word of the subject or of the sender's name mixes scripts, or is written in letters that only look Latin.
+    "mixed_script" => MixedScript,
     /// A domain looks like one of the list at hand.
     "look_alike" => LookAlike,
     /// The Received chain and the receiver's own statement name different senders.

@@ -3,8 +3,10 @@
 
 mod read;
 pub mod rules;
+mod write;
 
 pub(crate) use read::read;
+pub use write::{Author, Enclosure, Missing, Occasion, VERSION, report};
 
 /// The key by which a JSON text shows itself as a report.
 pub(crate) const MARK: &[u8] = b"\"xarf_version\"";

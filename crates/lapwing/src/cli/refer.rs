@@ -22,11 +22,15 @@ use lapwing_api::problem::{Code, Problem};
 use lapwing_api::types::{
     Check, Checked, Draft, EvidenceView, ReferralDetail, ReferralRow, Said, Stuck, Submit as SubmitBody,
 };
+use lapwing_evidence::draft::{DraftParts, draft_of};
+use lapwing_evidence::keys::Keys;
+use lapwing_evidence::lookalike::LookAlikes;
 use lapwing_node::folder;
 use lapwing_record::form::{CollectionMethod, EvidenceItem, Form};
 use lapwing_record::statement::{Acknowledge, Decide, Kind};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -74,6 +78,10 @@ pub struct New {
     /// Folder of samples: .eml, mailboxes, anything else. Copied; the originals stay untouched.
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
+    /// Only one campaign of the samples, by its id (lapwing evidence analyse DIR --campaigns); the rest is left out and
+    /// named.
+    #[arg(long, value_name = "ID", requires = "from")]
+    campaign: Option<String>,
     /// NAME of the agency that is asked.
     #[arg(long, value_name = "NAME")]
     to: String,
@@ -160,11 +168,21 @@ impl Refer {
 impl New {
     fn run(self, ctx: &Ctx) -> Done {
         fail::free(&self.out)?;
-        let samples = self.from.as_deref().map(|dir| super::evidence::read(ctx.out, dir)).transpose()?;
-        let parts = samples.as_ref().map(|s| s.parts.clone()).unwrap_or_default();
+        let read = |dir| super::evidence::read(ctx.out, &[dir], &Keys::default(), &LookAlikes::default());
+        let samples = self.from.as_deref().map(read).transpose()?;
+        let parts = match (&samples, &self.campaign) {
+            (Some(samples), Some(id)) => draft_of(&samples.scan, &samples.items, id).ok_or_else(|| {
+                wrong(format!("the samples hold no campaign {id}"))
+                    .hint("`lapwing evidence analyse DIR --campaigns` lists them.")
+            })?,
+            (Some(samples), None) => samples.parts.clone(),
+            (None, _) => DraftParts::default(),
+        };
+        let kept: BTreeSet<&str> = parts.manifest.iter().map(|item| item.name.as_str()).collect();
         let text = draft::toml_of(&self.to, &self.language, self.method, &parts)?;
         folder::create_dir(&self.out.join("evidence")).map_err(fail::file)?;
-        for file in samples.iter().flat_map(|s| &s.scan.files) {
+        let files = samples.iter().flat_map(|s| &s.scan.files).filter(|f| kept.contains(f.name.as_str()));
+        for file in files {
             let to = self.out.join("evidence").join(&file.name);
             let content = std::fs::File::open(&file.path).map_err(|e| fail::io("open", &file.path, e))?;
             super::transfer::save(&to, content, |hashes| match hex::encode(&hashes.sha256) == file.sha256 {
@@ -174,10 +192,20 @@ impl New {
         }
         let path = self.out.join("referral.toml");
         folder::write_new(&path, text.as_bytes()).map_err(fail::file)?;
-        let value = json!({ "file": path, "messages": parts.messages, "items": parts.manifest.len(), "parties": parts.parties.len() });
+        let value = json!({
+            "file": path, "messages": parts.messages, "items": parts.manifest.len(), "parties": parts.parties.len(),
+            "campaigns": parts.groups, "left_out": parts.left_out,
+        });
         ctx.out.answer(&value, || {
             if samples.is_some() {
-                super::evidence::show(ctx.out, &parts);
+                super::evidence::summary(ctx.out, &parts);
+                let several = parts.groups.iter().filter(|g| g.messages > 1).count();
+                if several > 1 {
+                    ctx.out.line(format!(
+                        "\nnote: {several} campaigns of several messages are in this one draft; `--campaign ID` drafts one \
+                         of them",
+                    ));
+                }
             }
             ctx.out.line(format!("\nnext: fill in {}, then: lapwing refer check {}", path.display(), path.display()));
         });
