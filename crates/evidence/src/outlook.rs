@@ -258,3 +258,125 @@ fn decode(bytes: &[u8], charset: &str) -> String {
         _ => String::from_utf8_lossy(bytes).into_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::analyse::{Input, analyse_as};
+    use crate::keys::Keys;
+    use std::io::Write;
+
+    /// A compound file of these streams; storages are made as needed.
+    fn msg(streams: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut file = CompoundFile::create(Cursor::new(Vec::new())).unwrap();
+        for (path, content) in streams {
+            if let Some((storage, _)) = path.rsplit_once('/').filter(|(s, _)| !s.is_empty()) {
+                file.create_storage_all(storage).unwrap();
+            }
+            file.create_stream(path).unwrap().write_all(content).unwrap();
+        }
+        file.flush().unwrap();
+        file.into_inner().into_inner()
+    }
+
+    fn utf16(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    fn fixed(header: usize, rows: &[(u16, u64)]) -> Vec<u8> {
+        let mut bytes = vec![0; header];
+        for (property, value) in rows {
+            bytes.extend([3, 0]);
+            bytes.extend(property.to_le_bytes());
+            bytes.extend([6, 0, 0, 0]);
+            bytes.extend(value.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn found(bytes: &[u8]) -> Analysis {
+        analyse_as(Input::Outlook, bytes, &Limits::default(), &Keys::default())
+    }
+
+    const HEADERS: &str = "Received: from bad.example (bad.example [192.0.2.7]) by mx.home.example; Tue, 2 Jan 2024 10:00:00 +0000\r\n\
+        From: Bank <office@spam.example>\r\nTo: victim@home.example\r\nSubject: log in\r\nMessage-ID: <1@spam.example>\r\n\
+        Content-Type: multipart/mixed; boundary=b\r\n";
+
+    #[test]
+    fn a_saved_message_gives_what_the_mail_gave() {
+        let (root, inner) = (fixed(32, &[(id::INTERNET_CODEPAGE, 1251)]), fixed(24, &[]));
+        let bytes = msg(&[
+            ("/__properties_version1.0", &root),
+            ("/__substg1.0_007D001F", &utf16(HEADERS)),
+            ("/__substg1.0_1000001F", &utf16("plain https://plain.example/")),
+            ("/__substg1.0_10130102", b"<a href='https://login.example/'>\xc2\xee\xe9\xf2\xe8</a>"),
+            ("/__attach_version1.0_#00000000/__properties_version1.0", &[0; 8]),
+            ("/__attach_version1.0_#00000000/__substg1.0_3707001F", &utf16("../in\u{202e}voice.pdf")),
+            ("/__attach_version1.0_#00000000/__substg1.0_370E001F", &utf16("application/pdf")),
+            ("/__attach_version1.0_#00000000/__substg1.0_37010102", b"%PDF"),
+            ("/__attach_version1.0_#00000001/__substg1.0_3701000D/__properties_version1.0", &inner),
+            (
+                "/__attach_version1.0_#00000001/__substg1.0_3701000D/__substg1.0_1000001F",
+                &utf16("https://inner.example/"),
+            ),
+        ]);
+        let found = found(&bytes);
+        assert_eq!(found.sending_ip.as_ref().map(|s| s.ip.to_string()).as_deref(), Some("192.0.2.7"));
+        assert_eq!((found.from[0].email.as_str(), found.subject.as_deref()), ("office@spam.example", Some("log in")));
+        let urls: Vec<&str> = found.urls.iter().map(|u| u.url.as_str()).collect();
+        assert_eq!(urls, ["https://inner.example/", "https://login.example/"], "the plain text only repeats the other");
+        assert_eq!(found.attachments[0].name, "_invoice.pdf");
+        assert_eq!(found.attachments[0].sha256, crate::hashes::of(b"%PDF").0);
+        assert_eq!(found.nested_messages, 1);
+        assert!(found.warnings.contains(&Warning::NameSanitised) && !found.warnings.contains(&Warning::OutlookDamaged));
+        assert!(found.recipients.contains("victim@home.example"));
+    }
+
+    #[test]
+    fn a_message_that_never_left_has_what_outlook_noted() {
+        // 2024-01-02 10:00:00 UTC as a FILETIME.
+        let root = fixed(32, &[(id::CLIENT_SUBMIT_TIME, 133_486_632_000_000_000)]);
+        let bytes = msg(&[
+            ("/__properties_version1.0", &root),
+            ("/__substg1.0_0037001E", b"caf\xe9"),
+            ("/__substg1.0_0C1A001F", &utf16("Office")),
+            ("/__substg1.0_5D01001F", &utf16("office@spam.example")),
+            ("/__substg1.0_10090102", b"compressed"),
+            ("/__recip_version1.0_#00000000/__substg1.0_39FE001F", &utf16("Victim@home.example")),
+        ]);
+        let found = found(&bytes);
+        assert_eq!(found.subject.as_deref(), Some("café"));
+        assert_eq!(
+            (found.from[0].name.as_deref(), found.from[0].email.as_str()),
+            (Some("Office"), "office@spam.example")
+        );
+        assert_eq!(found.date.as_deref(), Some("2024-01-02T10:00:00Z"));
+        assert!(found.recipients.contains("victim@home.example"));
+        for warning in [Warning::RtfOnly, Warning::NoReceived] {
+            assert!(found.warnings.contains(&warning), "{warning} in {:?}", found.warnings);
+        }
+    }
+
+    #[test]
+    fn what_is_no_compound_file_or_half_of_one_is_a_warning() {
+        let whole = msg(&[("/__properties_version1.0", &fixed(32, &[])), ("/__substg1.0_007D001F", &utf16(HEADERS))]);
+        assert_eq!(found(&whole).from[0].email, "office@spam.example");
+        for bytes in [&b""[..], b"no compound file", &whole[..whole.len() / 2], &whole[..600]] {
+            assert!(found(bytes).warnings.contains(&Warning::OutlookDamaged), "{} bytes", bytes.len());
+        }
+    }
+
+    #[test]
+    fn messages_attached_to_messages_end_somewhere() {
+        let mut path = String::new();
+        let mut streams: Vec<(String, Vec<u8>)> = Vec::new();
+        for depth in 0..60 {
+            streams.push((format!("{path}/__properties_version1.0"), fixed(if depth == 0 { 32 } else { 24 }, &[])));
+            path.push_str("/__attach_version1.0_#00000000/__substg1.0_3701000D");
+        }
+        let streams: Vec<(&str, &[u8])> = streams.iter().map(|(p, c)| (p.as_str(), c.as_slice())).collect();
+        let found = found(&msg(&streams));
+        assert!(found.warnings.contains(&Warning::TooDeep) && found.nested_messages <= 33);
+    }
+}

@@ -8,8 +8,10 @@ use crate::auth::Verdict;
 use crate::keys::Keys;
 use crate::received::SendingIp;
 use crate::text::clean;
+use mail_auth::arc::ArcError;
 use mail_auth::common::parse::TxtRecordParser;
 use mail_auth::common::verify::DomainKey;
+use mail_auth::dkim::DkimError;
 use mail_auth::hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts};
 use mail_auth::spf::Spf;
 use mail_auth::spf::verify::SpfParameters;
@@ -197,6 +199,10 @@ fn verdict(result: &DkimResult, about: Option<&str>) -> Verdict {
         DkimResult::Pass => ("pass", None),
         DkimResult::None => ("none", None),
         DkimResult::TempError(Error::Dns(DnsError::Resolver(why))) if why == NOT_AT_HAND => ("unknown", None),
+        // RFC 6376 §6.1.3: a body that was changed is a failure like any other.
+        DkimResult::Neutral(
+            why @ (Error::Dkim(DkimError::FailedBodyHashMatch) | Error::Arc(ArcError::FailedBodyHashMatch)),
+        ) => ("fail", Some(why)),
         DkimResult::Neutral(why) => ("neutral", Some(why)),
         DkimResult::Fail(why) => ("fail", Some(why)),
         DkimResult::PermError(why) => ("permerror", Some(why)),
@@ -237,4 +243,119 @@ fn signatures(message: &[u8]) -> usize {
             .any(|name| line.get(..name.len()).is_some_and(|l| l.eq_ignore_ascii_case(name)))
     };
     header.filter(|line| signs(line)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::analyse::{Input, analyse, analyse_as};
+    use crate::limits::Limits;
+    use crate::warning::Warning;
+    use data_encoding::BASE64;
+    use mail_auth::common::crypto::Ed25519Key;
+    use mail_auth::common::headers::HeaderWriter;
+    use mail_auth::dkim::DkimSigner;
+
+    const BODY: &str =
+        "From: Office <office@spam.example>\r\nTo: victim@home.example\r\nSubject: hello\r\n\r\nbuy now\r\n";
+    const RECEIVED: &str = "Return-Path: <bounce@spam.example>\r\n\
+        Received: from bad.example (bad.example [192.0.2.7]) by mx.home.example; Tue, 2 Jan 2024 10:00:00 +0000\r\n";
+    /// The key pair of RFC 8032, test 1.
+    const SEED: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+    const PUBLIC: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+
+    fn key() -> Ed25519Key {
+        let hex = |digits: &str| data_encoding::HEXLOWER.decode(digits.as_bytes()).unwrap();
+        Ed25519Key::from_seed_and_public_key(&hex(SEED), &hex(PUBLIC)).unwrap()
+    }
+
+    fn record() -> String {
+        let public = data_encoding::HEXLOWER.decode(PUBLIC.as_bytes()).unwrap();
+        format!("s1._domainkey.spam.example. 300 IN TXT \"v=DKIM1; k=ed25519; p={}\"\n", BASE64.encode(&public))
+    }
+
+    fn signed() -> String {
+        let signer =
+            DkimSigner::from_key(key()).domain("spam.example").selector("s1").headers(["From", "To", "Subject"]);
+        format!("{RECEIVED}{}{BODY}", signer.sign(BODY.as_bytes()).unwrap().to_header())
+    }
+
+    fn found(mail: &str, keys: &str) -> Verified {
+        let keys = Keys::parse(keys).unwrap();
+        analyse_as(Input::Message, mail.as_bytes(), &Limits::default(), &keys).verified.unwrap()
+    }
+
+    fn results(verified: &Verified) -> (Vec<&str>, Option<&str>) {
+        (verified.dkim.iter().map(|v| v.result.as_str()).collect(), verified.spf.as_ref().map(|v| v.result.as_str()))
+    }
+
+    #[test]
+    fn a_signature_holds_with_the_key_at_hand_and_not_once_the_message_is_changed() {
+        let keys = record();
+        let verified = found(&signed(), &keys);
+        assert_eq!(results(&verified).0, ["pass"]);
+        assert_eq!(verified.dkim[0].about.as_deref(), Some("spam.example"));
+        assert_eq!(results(&found(&signed().replace("\r\n", "\n"), &keys)).0, ["pass"], "stored with LF alone");
+        let changed = found(&signed().replace("buy now", "buy later"), &keys);
+        assert_eq!(results(&changed).0, ["fail"]);
+        assert!(changed.dkim[0].why.is_some());
+        let changed = found(&signed().replace("Subject: hello", "Subject: hallo"), &keys);
+        assert_eq!(results(&changed).0, ["fail"]);
+    }
+
+    #[test]
+    fn without_the_key_nothing_is_known_and_without_any_nothing_is_said() {
+        let other = "s2._domainkey.spam.example TXT \"v=DKIM1; p=\"\n";
+        assert_eq!(results(&found(&signed(), other)), (vec!["unknown"], Some("unknown")));
+        assert_eq!(analyse(signed().as_bytes(), &Limits::default()).verified, None);
+    }
+
+    #[test]
+    fn spf_is_decided_only_by_what_the_records_at_hand_can_decide() {
+        for (records, result) in [
+            ("spam.example TXT \"v=spf1 ip4:192.0.2.0/24 -all\"", "pass"),
+            ("spam.example TXT \"v=spf1 ip4:198.51.100.0/24 -all\"", "fail"),
+            ("spam.example TXT \"v=spf1 ip4:198.51.100.0/24 ~all\"", "softfail"),
+            (
+                "spam.example TXT \"v=spf1 include:mail.example -all\"\nmail.example TXT \"v=spf1 ip4:192.0.2.7 -all\"",
+                "pass",
+            ),
+            ("spam.example TXT \"v=spf1 include:mail.example -all\"", "unknown"),
+            ("spam.example TXT \"v=spf1 a mx -all\"", "unknown"),
+            ("spam.example TXT \"v=spf1 exists:%{i}.x.example -all\"", "unknown"),
+            ("spam.example TXT \"v=spf1 ip4:192.0.2.7 mx -all\"", "pass"),
+        ] {
+            assert_eq!(results(&found(&signed(), records)).1, Some(result), "{records}");
+        }
+    }
+
+    #[test]
+    fn a_sealed_chain_is_verified_as_well() {
+        use mail_auth::arc::ArcSealer;
+        use mail_auth::{AuthenticatedMessage, AuthenticationResults};
+        let mail = signed();
+        let parsed = AuthenticatedMessage::parse(mail.as_bytes()).unwrap();
+        let results = AuthenticationResults::new("mx.home.example");
+        let sealer = ArcSealer::from_key(key()).domain("spam.example").selector("s1").headers(["From", "Subject"]);
+        let set = sealer.seal(&parsed, &results, &mail_auth::ArcOutput::default()).unwrap();
+        let sealed = format!("{}{mail}", set.to_header());
+        let verdict = found(&sealed, &record()).arc.unwrap();
+        assert_eq!((verdict.result.as_str(), verdict.about.as_deref()), ("pass", Some("spam.example")));
+        let broken = found(&sealed.replace("Subject: hello", "Subject: hallo"), &record()).arc.unwrap();
+        assert_eq!(broken.result, "fail");
+    }
+
+    #[test]
+    fn a_message_of_many_signatures_is_not_hashed_for_each() {
+        let mail = format!(
+            "{}{}",
+            "DKIM-Signature: v=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=; b=\r\n".repeat(500),
+            signed()
+        );
+        let keys = Keys::parse(&record()).unwrap();
+        let found = analyse_as(Input::Message, mail.as_bytes(), &Limits::default(), &keys);
+        assert!(found.warnings.contains(&Warning::TooManySignatures) && found.verified.is_none());
+        assert_eq!(found.from[0].email, "office@spam.example");
+    }
 }
