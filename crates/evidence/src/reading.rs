@@ -61,6 +61,10 @@ impl<'l> Reading<'l> {
         }
     }
 
+    pub fn has(&self, warning: Warning) -> bool {
+        self.warnings.contains(&warning)
+    }
+
     pub fn warn(&mut self, warning: Warning) {
         self.warnings.insert(warning);
     }
@@ -119,6 +123,9 @@ impl<'l> Reading<'l> {
                     self.out.date = header.value.as_datetime().and_then(utc);
                 }
                 HeaderName::From => {
+                    let names = header.value.as_address().into_iter().flat_map(|a| a.iter().filter_map(|a| a.name()));
+                    let strewn = names.take(MAX_ADDRESSES).any(|name| clean(name, 300).1);
+                    self.warn_if(strewn, Warning::NameSanitised);
                     let mut from = addresses();
                     if from.is_empty() {
                         from.extend(broken(&raw(message, header)));

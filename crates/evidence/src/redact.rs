@@ -6,8 +6,11 @@
 use crate::analyse::parse;
 use crate::limits::Limits;
 use crate::reading::Reading;
+use crate::warning::Warning;
+use crate::{scan, xarf};
 use mail_parser::{Encoding, HeaderValue, Message, PartType};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// What stands where something was taken out.
@@ -25,7 +28,8 @@ pub struct Place {
     pub text: usize,
     /// In which part of the message, from 0; the header of the message is part 0's.
     pub part: u32,
-    /// `header`, or how the part is encoded: `base64`, `quoted_printable`, `none`.
+    /// `header`, or how the part is encoded: `base64`, `quoted_printable`, `none`; `not_searched` where there are more
+    /// parts or levels than are looked at, whatever stands there.
     pub encoding: String,
 }
 
@@ -93,14 +97,15 @@ fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
         .find(|at| bytes[*at].to_ascii_lowercase() == first && bytes[*at..*at + text.len()].eq_ignore_ascii_case(text))
 }
 
-/// Where `texts` stand in a message once it is decoded. Nothing of a file that is no message, beyond its bytes.
+/// Where `texts` stand once everything is decoded: in a message, in each of a mailbox, in a report and its samples. Of
+/// any other file only the bytes are looked at.
 pub(crate) fn places(bytes: &[u8], texts: &[String], limits: &Limits) -> Vec<Place> {
     let lower: Vec<String> = texts.iter().map(|t| t.to_lowercase()).collect();
-    let mut finding = Finding { lower, found: Vec::new() };
+    let mut finding = Finding { lower, found: Vec::new(), part: 0 };
     finding.look(&String::from_utf8_lossy(bytes), 0, "none");
-    let mut reading = Reading::new(limits, BTreeSet::new());
-    if let Some(message) = parse(bytes, limits, &mut reading) {
-        finding.message(&message, limits);
+    match serde_json::from_slice::<Value>(bytes) {
+        Ok(value) => finding.value(&value, limits),
+        Err(_) => finding.mail(bytes, limits),
     }
     finding.found
 }
@@ -108,17 +113,55 @@ pub(crate) fn places(bytes: &[u8], texts: &[String], limits: &Limits) -> Vec<Pla
 struct Finding {
     lower: Vec<String>,
     found: Vec<Place>,
+    /// The part that comes next, over all messages.
+    part: u32,
 }
 
 impl Finding {
+    /// A message, or the messages of a mailbox.
+    fn mail(&mut self, bytes: &[u8], limits: &Limits) {
+        let messages = scan::split(bytes);
+        let slice = |m: &scan::MessageRange| {
+            let begin = usize::try_from(m.offset).ok()?;
+            bytes.get(begin..begin.checked_add(usize::try_from(m.length).ok()?)?)
+        };
+        let several: Vec<&[u8]> = messages.iter().filter_map(slice).collect();
+        for one in if several.is_empty() { vec![bytes] } else { several } {
+            let mut reading = Reading::new(limits, BTreeSet::new());
+            let parsed = parse(one, limits, &mut reading);
+            if reading.has(Warning::TooManyParts) {
+                self.unknown();
+            }
+            if let Some(message) = parsed {
+                self.message(&message, limits);
+            }
+        }
+    }
+
+    /// A report: its texts without their escapes, and its samples.
+    fn value(&mut self, value: &Value, limits: &Limits) {
+        match value {
+            Value::String(text) => self.look(text, self.part, "none"),
+            Value::Array(items) => items.iter().for_each(|item| self.value(item, limits)),
+            Value::Object(fields) => {
+                for (key, field) in fields {
+                    self.value(field, limits);
+                    if let Some(sample) = field.as_str().filter(|_| key == "payload").and_then(xarf::rules::decoded) {
+                        self.look(&String::from_utf8_lossy(&sample), self.part, "base64");
+                        self.mail(&sample, limits);
+                        self.part += 1;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn message(&mut self, message: &Message<'_>, limits: &Limits) {
         let mut waiting = vec![(message, 0)];
-        let mut number = 0;
         while let Some((message, depth)) = waiting.pop() {
             for part in message.parts.iter() {
-                if number as usize >= limits.max_parts {
-                    return;
-                }
+                let number = self.part;
                 for header in &part.headers {
                     self.header(&header.value, number);
                 }
@@ -133,9 +176,10 @@ impl Finding {
                         self.look(&String::from_utf8_lossy(bytes), number, encoding);
                     }
                     PartType::Message(inner) if depth < limits.max_depth => waiting.push((inner, depth + 1)),
+                    PartType::Message(_) => self.unknown(),
                     _ => {}
                 }
-                number += 1;
+                self.part += 1;
             }
         }
     }
@@ -152,6 +196,12 @@ impl Finding {
             }
             _ => {}
         }
+    }
+
+    /// What is not looked at may hold anything.
+    fn unknown(&mut self) {
+        self.found.truncate(MAX_PLACES - 1);
+        self.found.push(Place { text: 0, part: self.part, encoding: "not_searched".into() });
     }
 
     fn look(&mut self, text: &str, part: u32, encoding: &str) {
@@ -206,5 +256,23 @@ mod tests {
         let found: Vec<_> = places.iter().map(|p| (p.part, p.encoding.as_str())).collect();
         assert_eq!(found, [(0, "header"), (1, "base64"), (2, "quoted_printable")]);
         assert!(super::places(b"no message", &wanted, &Limits::default()).is_empty());
+
+        let parts = format!(
+            "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n{}",
+            "--b\nContent-Type: text/plain\n\nx\n".repeat(2_000)
+        );
+        assert_eq!(super::places(parts.as_bytes(), &wanted, &Limits::default())[0].encoding, "not_searched");
+        let encoded = "Subject: x\nContent-Type: text/plain\nContent-Transfer-Encoding: base64\n\nRGVhciBWaWN0aW0h\n";
+        let mailbox = format!(
+            "From x Mon Jan  1 10:00:00 2024\nSubject: one\n\nhi\n\nFrom y Mon Jan  1 10:00:00 2024\n{encoded}"
+        );
+        assert_eq!(super::places(mailbox.as_bytes(), &wanted, &Limits::default())[0].encoding, "base64");
+        let sample = data_encoding::BASE64.encode(encoded.as_bytes());
+        let report = format!(
+            "{{\"xarf_version\": \"4.2.0\", \"evidence\": [{{\"payload\": \"{sample}\"}}], \"subject\": \"v\\u0069ctim\"}}"
+        );
+        let found = super::places(report.as_bytes(), &wanted, &Limits::default());
+        let found: Vec<_> = found.iter().map(|p| p.encoding.as_str()).collect();
+        assert_eq!(found, ["base64", "none"]);
     }
 }

@@ -404,6 +404,13 @@ fn looks_like_headers(head: &[u8]) -> bool {
     false
 }
 
+/// The messages of a mailbox in memory; none where it is no mailbox.
+pub(crate) fn split(mailbox: &[u8]) -> Vec<MessageRange> {
+    let mut splitter = Splitter::default();
+    splitter.feed(mailbox);
+    splitter.finish().0
+}
+
 /// Finds the messages of a mailbox in a stream of pieces. A separator is a `From ` line with a time in it, at the
 /// beginning or after an empty line, followed by a header: "From here on it was easy." inside a text is none.
 #[derive(Default)]

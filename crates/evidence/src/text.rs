@@ -7,9 +7,15 @@ use std::collections::BTreeSet;
 /// Characters of a file name at most.
 pub const MAX_NAME_CHARS: usize = 255;
 
-/// Control characters, and those that reorder or hide what stands around them.
+/// Control characters, those that reorder or hide what stands around them, and those that are not seen at all, which
+/// senders strew into words that filters look for. (U+FE0F stays: it makes signs into pictures.)
 fn is_hidden(c: char) -> bool {
     c.is_control()
+        || matches!(
+            c,
+            '\u{AD}' | '\u{34F}' | '\u{115F}' | '\u{1160}' | '\u{180B}'..='\u{180F}' | '\u{3164}' | '\u{FFA0}'
+        )
+        || matches!(c, '\u{E0000}'..='\u{E0FFF}')
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{061C}')
 }
 
@@ -288,6 +294,8 @@ mod tests {
     fn cleaned_text_is_one_line_of_bounded_length() {
         assert_eq!(clean(" a\r\n b\tc ", 100), ("a b c".into(), false));
         assert_eq!(clean("\u{1b}[31mred\u{202e}", 100), ("[31mred".into(), true));
+        assert_eq!(clean("B\u{E0139}i\u{AD}l\u{E0139}l", 100), ("Bill".into(), true), "strewn with what is not seen");
+        assert_eq!(clean("❤\u{FE0F} you", 100), ("❤\u{FE0F} you".into(), false));
         assert_eq!(clean(&"ö".repeat(50), 10).0, "ö".repeat(10));
     }
 

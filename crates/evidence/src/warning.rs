@@ -11,6 +11,9 @@ macro_rules! warnings {
         }
 
         impl Warning {
+            /// Every warning.
+            pub const ALL: &'static [Warning] = &[$(Warning::$name),*];
+
             /// The stable code.
             pub const fn code(self) -> &'static str {
                 match self { $(Warning::$name => $code,)* }
@@ -100,6 +103,14 @@ impl std::fmt::Display for Warning {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn every_code_is_explained_in_the_documentation() {
+        let page = include_str!("../../../docs/evidence.md");
+        for warning in Warning::ALL {
+            assert!(page.contains(&format!("\n| `{warning}` | ")), "{warning} is missing");
+        }
+    }
 
     #[test]
     fn the_code_in_json_is_the_code_in_words() {

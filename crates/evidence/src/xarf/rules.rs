@@ -255,7 +255,7 @@ fn evidence(value: Option<&Value>, faults: &mut Faults) {
 }
 
 /// The bytes of a payload; line breaks inside are passed over.
-pub(super) fn decoded(payload: &str) -> Option<Vec<u8>> {
+pub(crate) fn decoded(payload: &str) -> Option<Vec<u8>> {
     match BASE64.decode(payload.as_bytes()) {
         Ok(bytes) => Some(bytes),
         Err(_) if payload.contains(char::is_whitespace) => {

@@ -43,6 +43,10 @@ impl Redact {
         }
         let limits = Limits::default();
         let original = folder::read(&self.file, limits.max_bytes).map_err(fail::file)?;
+        if original.contains(&0) {
+            return Err(wrong(format!("{} is no text: nothing was written", self.file.display()))
+                .hint("Only mail, reports and other text are redacted; hold anything else back."));
+        }
         let copy = redact(&original, &texts).map_err(|e| wrong(e.to_string()))?;
         let left = find_texts(&worker_command()?, &copy.bytes, &texts, &limits).map_err(|w| {
             wrong(format!("{} could not be searched ({w}): nothing was written", self.file.display()))
@@ -90,8 +94,9 @@ fn still_there(texts: &[String], left: &[Place]) -> Problem {
         .map(|p| {
             let text = texts.get(p.text).map_or("?", String::as_str);
             match p.encoding.as_str() {
+                "not_searched" => format!("anything in part {} and beyond, which is more than is searched", p.part),
                 "header" => format!("`{text}` in an encoded header of part {}", p.part),
-                "none" => format!("`{text}` in part {}, split over lines", p.part),
+                "none" => format!("`{text}` in part {}, split over lines or escaped", p.part),
                 encoding => format!("`{text}` in part {}, which is {encoding}", p.part),
             }
         })
