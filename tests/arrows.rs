@@ -12,8 +12,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("lapwing-api", &["lapwing-record"]),
     ("lapwing-store", &[]),
     ("lapwing-net", &[]),
-    ("lapwing-evidence", &[]),
     ("lapwing-search", &[]),
+    ("lapwing-evidence", &["lapwing-record"]),
     ("lapwing-http", &["lapwing-api"]),
     (
         "lapwing-node",
@@ -43,6 +43,8 @@ const ALONE: &[(&str, &str)] = &[
     ("axum", "lapwing-http"),
     ("mail-parser", "lapwing-evidence"),
     ("tantivy", "lapwing-search"),
+    ("mail-auth", "lapwing-evidence"),
+    ("cfb", "lapwing-evidence"),
     ("clap", "lapwing"),
     ("clap_complete", "lapwing"),
     ("clap_mangen", "lapwing"),

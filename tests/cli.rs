@@ -303,6 +303,95 @@ fn samples_become_a_draft_whose_faults_are_listed_and_whose_evidence_is_held_to_
 }
 
 #[test]
+fn samples_of_every_kind_are_shown_message_by_message_with_campaigns_and_what_was_verified() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("samples")).unwrap();
+    let mail = |subject: &str, host: &str| {
+        format!(
+            "Received: from bad.example (bad.example [192.0.2.7]) by mx.home.example; 2 Jan 2026 10:00:00 +0000\r\n\
+             Return-Path: <office@spam.example>\r\nFrom: =cmd <office@spam.example>\r\nTo: me@home.example\r\n\
+             Subject: {subject}\r\nDate: Fri, 2 Jan 2026 10:00:00 +0000\r\n\r\n\
+             Dear customer, log in at once to keep your account, or it will be closed before the end of this day: https://{host}/\r\n"
+        )
+    };
+    std::fs::write(desk.path("samples/one.eml"), mail("=HYPERLINK(1)", "harb0urbank.example")).unwrap();
+    std::fs::write(
+        desk.path("samples/two.mbox"),
+        format!("From x Fri Jan  2 10:00:00 2026\n{}", mail("two", "b.example")),
+    )
+    .unwrap();
+    std::fs::write(desk.path("samples/page.pdf"), "%PDF-1.7").unwrap();
+    std::fs::write(desk.path("list"), "harbourbank.example\n").unwrap();
+    std::fs::write(desk.path("keys"), "spam.example. 60 IN TXT \"v=spf1 ip4:192.0.2.0/24 -all\"\n").unwrap();
+    let found = desk.ok(&["evidence", "analyse", "samples", "--keys", "keys", "--look-alike", "list"]);
+    assert_eq!((&found["totals"]["messages"], &found["totals"]["files"]), (&2.into(), &3.into()), "{found}");
+    let one = &found["messages"][0];
+    assert_eq!(one["analysis"]["verified"]["spf"]["result"], "pass");
+    assert_eq!(one["campaign"], found["messages"][1]["campaign"]);
+    let like: Vec<&Value> =
+        one["analysis"]["domains"].as_array().unwrap().iter().filter(|d| !d["looks_like"].is_null()).collect();
+    assert_eq!((like.len(), &like[0]["looks_like"][0]), (1, &"harbourbank.example".into()));
+    let ids = one["identifiers"].as_array().unwrap();
+    let ip = ids.iter().find(|i| i["kind"] == "ip").unwrap();
+    assert_eq!((&ip["role"], &ip["time"]), (&"suspected_sender".into(), &"2026-01-02T10:00:00Z".into()));
+    assert!(one["cost"]["peak_bytes"].as_u64().unwrap() < 256 << 20);
+
+    let table = String::from_utf8(desk.run(&["evidence", "analyse", "samples"]).stdout).unwrap();
+    for word in
+        ["192.0.2.7", "office@spam.example", "two.mbox#1", "page.pdf", "campaigns of several messages", "slowest"]
+    {
+        assert!(table.contains(word), "{word} in {table}");
+    }
+    let csv = String::from_utf8(desk.run(&["evidence", "analyse", "samples", "--csv"]).stdout).unwrap();
+    assert_eq!(csv.lines().count(), 4, "{csv}");
+    assert!(csv.contains("\"'=HYPERLINK(1)\"") && csv.contains("\"'=cmd\""), "{csv}");
+    let campaigns = String::from_utf8(desk.run(&["evidence", "analyse", "samples", "--campaigns"]).stdout).unwrap();
+    let id = one["campaign"].as_str().unwrap();
+    assert!(campaigns.contains(id) && campaigns.lines().count() == 2, "{campaigns}");
+
+    std::fs::write(desk.path("samples/other.eml"), mail("lottery", "c.example").replace("Dear customer, log in at once to keep your account, or it will be closed before the end of this day", "You are the winner of the great lottery of the spring and only have to tell us where the money shall go to")).unwrap();
+    let made = desk.ok(&["refer", "new", "--from", "samples", "--campaign", id, "--to", "polder", "-o", "draft"]);
+    assert_eq!((&made["messages"], &made["left_out"]), (&2.into(), &serde_json::json!(["other.eml"])));
+    let draft = std::fs::read_to_string(desk.path("draft/referral.toml")).unwrap();
+    assert!(draft.contains("{ kind = \"ip\", value = \"192.0.2.7\", time = \"2026-01-02T10:00:00Z\" }"), "{draft}");
+    assert!(
+        draft.contains("\ncollected_at = \"2026-01-02T10:00:00Z\"") && draft.contains("# left out: other.eml"),
+        "{draft}"
+    );
+    assert!(!desk.path("draft/evidence/other.eml").exists() && desk.path("draft/evidence/page.pdf").exists());
+}
+
+#[test]
+fn a_redacted_copy_is_as_long_and_tells_both_hashes_and_is_refused_where_it_would_still_tell() {
+    let desk = Desk::new();
+    let mail = "From: a@spam.example\r\nTo: Victim@home.example\r\nSubject: x\r\n\r\nhttps://spam.example/?u=victim%40home.example\r\n";
+    std::fs::write(desk.path("mail.eml"), mail).unwrap();
+    let made = desk.ok(&["evidence", "redact", "mail.eml", "--address", "victim@home.example", "-o", "copy.eml"]);
+    let copy = std::fs::read_to_string(desk.path("copy.eml")).unwrap();
+    assert_eq!(copy.len(), mail.len());
+    assert!(!copy.to_lowercase().contains("victim") && copy.contains("?u=XXXX"), "{copy}");
+    let hash = |name: &str| {
+        use sha2::Digest;
+        let bytes = std::fs::read(desk.path(name)).unwrap();
+        sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect::<String>()
+    };
+    assert_eq!(
+        (made["redaction_of"].as_str(), made["sha256"].as_str()),
+        (Some(&*hash("mail.eml")), Some(&*hash("copy.eml")))
+    );
+    assert_eq!(std::fs::read_to_string(desk.path("mail.eml")).unwrap(), mail, "the original stays");
+    let encoded = format!("{mail}dmljdGlt")
+        .replace("Subject: x", "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64");
+    std::fs::write(
+        desk.path("encoded.eml"),
+        encoded.replace("https://spam.example/?u=victim%40home.example", "aGVsbG8g"),
+    )
+    .unwrap();
+    let problem = desk.refused(&["evidence", "redact", "encoded.eml", "--remove", "victim", "-o", "no.eml"], 2);
+    assert!(detail(&problem).contains("base64") && !desk.path("no.eml").exists(), "{problem}");
+}
+
+#[test]
 fn what_is_no_bundle_does_not_verify() {
     let desk = Desk::new();
     std::fs::write(desk.path("x.bundle"), b"no bundle").unwrap();

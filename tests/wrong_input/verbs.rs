@@ -91,6 +91,11 @@ fn prepare(w: &mut World) {
     write(w, "wrong", "wrong horse\n");
     write(w, "garbage", b"\xff\x00 no such thing");
     write(w, "text", "no such thing");
+    let secret =
+        "Subject: x\r\nContent-Transfer-Encoding: base64\r\nContent-Type: text/plain\r\n\r\nYSBzZWNyZXQgd29yZA==\r\n";
+    write(w, "encoded.eml", secret);
+    std::fs::create_dir(w.town.path("samples")).unwrap();
+    write(w, "samples/mail.eml", secret);
     // an officer whose key has a passphrase
     ok("key new-officer anna.key --passphrase-file pass --trial-kdf");
     ok("--data harbour officer add anna.key --root-key harbour-keys/root-1.key --yes");
@@ -287,7 +292,20 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("verify", "nowhere", invalid, "nowhere");
     r.add("verify", "case.bundle --evidence other", invalid, "item(s) of evidence do NOT");
     r.add("evidence analyse", "nowhere", invalid, "nowhere");
-    r.add("evidence analyse", "", malformed, "DIR");
+    r.add("evidence analyse", "", malformed, "SAMPLE");
+    r.add("evidence analyse", "text --keys nowhere", invalid, "nowhere");
+    r.add("evidence analyse", "text --keys text", invalid, "line 1");
+    r.add("evidence analyse", "text --look-alike nowhere", invalid, "nowhere");
+    r.add("evidence analyse", "text --look-alike garbage", invalid, "UTF-8");
+    r.add("evidence analyse", "text --csv --campaigns", malformed, "--campaigns");
+    r.add("evidence redact", "text", malformed, "--remove");
+    r.add("evidence redact", "text --remove abc", malformed, "--out");
+    r.add("evidence redact", "nowhere --remove abc -o x", invalid, "nowhere");
+    r.add("evidence redact", "text --remove ab -o x", invalid, "from 3 to 500");
+    r.add("evidence redact", "text --remove absent-from-it -o x", invalid, "none of these");
+    r.add("evidence redact", "text --address nobody -o x", invalid, "no e-mail address");
+    r.add("evidence redact", "text --remove abc -o text", conflict, "text is there already");
+    r.add("evidence redact", "encoded.eml --remove secret -o x", conflict, "base64");
     for verb in ["contact template", "profile template", "legal template", "arrangement template", "outcome template"] {
         r.add(verb, "extra", malformed, "extra");
     }
@@ -295,6 +313,8 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("refer new", "--to polder -o x --from nowhere", invalid, "nowhere");
     r.add("refer new", "--to polder -o x --method magic", malformed, "magic");
     r.add("refer new", "-o x", malformed, "--to");
+    r.add("refer new", "--to polder -o x --campaign c-aaaaaaaa", malformed, "--from");
+    r.add("refer new", "--to polder -o x --from samples --campaign c-aaaaaaaa", invalid, "no campaign");
     for (file, says) in [("nowhere", "nowhere"), ("misspelt.toml", "narative"), ("garbage", "UTF-8"), ("text", "text")]
     {
         r.add("refer check", &format!("--data harbour @ {file}"), invalid, says);

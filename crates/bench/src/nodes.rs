@@ -266,7 +266,7 @@ fn draft(caller: &Client) -> anyhow::Result<String> {
 }
 
 fn submit(caller: &Client, thread: &str, to: &str, form: &Form) -> anyhow::Result<()> {
-    let submit = Submit { to: to.into(), form: form.clone(), give_up_days: None };
+    let submit = Submit { to: Some(to.into()), form: Some(form.clone()), ahead_because: None, give_up_days: None };
     let said: Result<Said, _> = caller.call(Op::Submit, &[thread], &[], &submit);
     said.map(drop).context("a referral was not submitted")
 }

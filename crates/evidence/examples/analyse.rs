@@ -1,6 +1,7 @@
 //! Prints what is found in a folder of samples: `cargo run -p lapwing-evidence --example analyse -- DIR [--json]`.
 //! Its workers are itself.
 
+use lapwing_evidence::keys::Keys;
 use lapwing_evidence::limits::Limits;
 use lapwing_evidence::worker::{Item, WorkerCommand, analyse_scan, serve};
 use lapwing_evidence::{draft::draft, scan::scan};
@@ -40,7 +41,7 @@ fn json(folder: &Path) -> Result<(), Box<dyn Error>> {
 fn read(folder: &Path) -> Result<(lapwing_evidence::scan::Scan, Vec<Item>), Box<dyn Error>> {
     let found = scan(folder)?;
     let worker = WorkerCommand::current_exe([WORKER])?;
-    let items = analyse_scan(&worker, &found, &Limits::default(), |_, _| {});
+    let items = analyse_scan(&worker, &found, &Limits::default(), &Keys::default(), |_, _| {});
     Ok((found, items))
 }
 

@@ -1,67 +1,109 @@
-//! One message in, what is known of it out. In process: run it in a worker ([`crate::worker`]) on anything hostile.
+//! One sample in, what is known of it out. In process: run it in a worker ([`crate::worker`]) on anything hostile.
 
-use crate::address::{Address, broken, of_header};
-use crate::analysis::{Analysis, Attachment, DomainRole, FoundDomain};
-use crate::auth::{self, Stated, Verdict};
-use crate::domain::Domain;
-use crate::fingerprint::fingerprint;
+use crate::analysis::Analysis;
+use crate::keys::Keys;
 use crate::limits::Limits;
-use crate::links::{Host, Links, UrlSource};
-use crate::received::{self, IpSource, MAX_HOPS, PlacedHop, Statement};
-use crate::text::{self, clean};
+use crate::reading::Reading;
+use crate::report::{self, Around, Report};
+use crate::verify::{NotVerified, verify};
 use crate::warning::Warning;
-use crate::{hashes, html};
-use mail_parser::decoders::charsets::map::charset_decoder;
-use mail_parser::{
-    DateTime, Header, HeaderName, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders, PartType,
-};
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use crate::{outlook, xarf};
+use mail_parser::{HeaderName, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
-const MAX_ATTACHMENTS: usize = 200;
-const MAX_ADDRESSES: usize = 50;
-const MAX_RECIPIENTS: usize = 200;
+/// What a sample is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// A message of the Internet (RFC 5322), headers alone, or a complaint in the Abuse Reporting Format around one.
+    #[default]
+    Message,
+    /// A report in XARF v4.
+    Xarf,
+    /// A message as Outlook saves it (MS-OXMSG).
+    Outlook,
+}
 
-/// Analyses one message. Never panics and never fails: what cannot be read is a warning.
-///
-/// Pure: no clock, no file, no network. Bounded by `limits` in depth and count; time and memory are the worker's to
-/// bound. One thing is left to the worker's death: messages nested many thousand deep inside an *encoded* message can
-/// exhaust the stack of the mail library.
+/// Analyses one message; nothing is verified.
 pub fn analyse(bytes: &[u8], limits: &Limits) -> Analysis {
-    let mut warnings = BTreeSet::new();
+    analyse_as(Input::Message, bytes, limits, &Keys::default())
+}
+
+/// Analyses one sample. Never panics and never fails: what cannot be read is a warning. Signatures are verified where
+/// `keys` holds any.
+///
+/// No file, no network; a clock only to tell whether a signature has expired. Bounded by `limits` in depth and count;
+/// time and memory are the worker's to bound. One thing is left to the worker's death: messages nested many thousand
+/// deep inside an *encoded* message can exhaust the stack of the mail library.
+pub fn analyse_as(input: Input, bytes: &[u8], limits: &Limits, keys: &Keys) -> Analysis {
     let kept = bytes.len().min(usize::try_from(limits.max_bytes).unwrap_or(usize::MAX));
-    if kept < bytes.len() {
-        warnings.insert(Warning::Truncated);
+    let cut = kept < bytes.len();
+    let bytes = &bytes[..kept];
+    // The libraries state that they never panic; the mail library has been wrong before (its changelog: 0.11.3, 0.11.5,
+    // 0.11.6).
+    let found = std::panic::catch_unwind(|| match input {
+        Input::Message => message(bytes, limits, keys),
+        Input::Xarf => xarf::read(bytes, limits),
+        Input::Outlook => outlook::read(bytes, limits),
+    });
+    let mut found =
+        found.unwrap_or_else(|_| Analysis { warnings: BTreeSet::from([Warning::ParserFailed]), ..Analysis::default() });
+    if cut {
+        found.warnings.insert(Warning::Truncated);
     }
-    let bytes = cut_at_too_many_parts(without_separator(&bytes[..kept]), limits, &mut warnings);
-    // The library states that it never panics; it has been wrong before (its changelog: 0.11.3, 0.11.5, 0.11.6).
-    let parsed = std::panic::catch_unwind(|| MessageParser::default().parse(bytes));
-    let message = match parsed {
-        Ok(Some(message)) if has_headers(&message) => message,
-        Ok(_) => return Analysis { warnings: BTreeSet::from([Warning::NotAMessage]), ..Analysis::default() },
-        Err(_) => return Analysis { warnings: BTreeSet::from([Warning::ParserFailed]), ..Analysis::default() },
+    found
+}
+
+fn message(bytes: &[u8], limits: &Limits, keys: &Keys) -> Analysis {
+    let mut reading = Reading::new(limits, BTreeSet::new());
+    let Some(outer) = parse(bytes, limits, &mut reading) else {
+        return Analysis { warnings: BTreeSet::from([Warning::NotAMessage]), ..Analysis::default() };
     };
-    let (message, from_abuse_report) = match reported(&message) {
-        Some(inner) => (inner, true),
-        None => (&message, false),
+    let mut own: Option<Message<'_>> = None;
+    let inner = match complaint(&outer) {
+        None => Some(&outer),
+        Some(Complaint { report, around, message, headers }) => {
+            reading.report(report, around);
+            own = headers.and_then(|h| parse(h, limits, &mut reading)).filter(|_| message.is_none());
+            message
+        }
     };
-    let mut reading = Reading {
-        out: Analysis { from_abuse_report, ..Analysis::default() },
-        warnings,
-        links: Links::new(limits.max_urls),
-        visible: String::new(),
-        text_left: limits.max_text_bytes,
-        limits,
+    let Some(message) = inner.or(own.as_ref()) else {
+        reading.warn(Warning::NoMessageInside);
+        return reading.finish();
     };
     reading.headers(message);
     reading.parts(message);
-    reading.finish()
+    let raw = message.raw_message();
+    let mut found = reading.finish();
+    if !keys.is_empty() {
+        let envelope = found.return_path.as_ref().map(|a| a.email.as_str());
+        match verify(raw, keys, envelope, found.sending_ip.as_ref()) {
+            Ok(verified) => found.verified = Some(verified),
+            Err(NotVerified::TooMany) => drop(found.warnings.insert(Warning::TooManySignatures)),
+            Err(NotVerified::Failed) => drop(found.warnings.insert(Warning::ParserFailed)),
+        }
+    }
+    found
 }
 
-/// A message saved out of a mailbox may still begin with its `From ` line, one saved by an editor with a byte order mark.
+/// A message, parsed; none where it is none.
+pub(crate) fn parse<'x>(bytes: &'x [u8], limits: &Limits, reading: &mut Reading<'_>) -> Option<Message<'x>> {
+    let (bytes, cut) = cut_at_too_many_parts(without_separator(bytes), limits);
+    if cut {
+        reading.warn(Warning::TooManyParts);
+    }
+    MessageParser::default().parse(bytes).filter(has_headers)
+}
+
+/// A message saved out of a mailbox may still begin with its `From ` line, one saved by an editor with a byte order
+/// mark, one pasted with empty lines.
 fn without_separator(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let blank = bytes.iter().take_while(|b| b.is_ascii_whitespace()).count();
+    // A first line that goes on nothing is no header line; blanks before the first one are only in the way.
+    let bytes = &bytes[blank..];
     if bytes.starts_with(b"From ") || bytes.starts_with(b">From ") {
         return bytes.iter().position(|b| *b == b'\n').map_or(b"", |end| &bytes[end + 1..]);
     }
@@ -70,7 +112,7 @@ fn without_separator(bytes: &[u8]) -> &[u8] {
 
 /// Cuts before the part that is one too many, so that the library's tree stays small. Each nested part needs a
 /// Content-Type line of its own and each sibling a boundary line.
-fn cut_at_too_many_parts<'a>(bytes: &'a [u8], limits: &Limits, warnings: &mut BTreeSet<Warning>) -> &'a [u8] {
+fn cut_at_too_many_parts<'a>(bytes: &'a [u8], limits: &Limits) -> (&'a [u8], bool) {
     let (mut types, mut boundaries, mut at) = (0, 0, 0);
     for line in bytes.split_inclusive(|b| *b == b'\n') {
         let text = line.trim_ascii_start();
@@ -78,12 +120,11 @@ fn cut_at_too_many_parts<'a>(bytes: &'a [u8], limits: &Limits, warnings: &mut BT
         boundaries += usize::from(line.starts_with(b"--"));
         // Dashes also rule off plain text; they get more room than parts do.
         if types > limits.max_parts || boundaries > limits.max_parts.saturating_mul(10) {
-            warnings.insert(Warning::TooManyParts);
-            return &bytes[..at];
+            return (&bytes[..at], true);
         }
         at += line.len();
     }
-    bytes
+    (bytes, false)
 }
 
 /// Anything parses as a message to a lenient library: some header that mail has must be there.
@@ -94,377 +135,36 @@ fn has_headers(message: &Message<'_>) -> bool {
     })
 }
 
-/// The message that a complaint in the Abuse Reporting Format is about.
-fn reported<'a, 'x>(message: &'a Message<'x>) -> Option<&'a Message<'x>> {
+/// A complaint in the Abuse Reporting Format, taken apart.
+struct Complaint<'a, 'x> {
+    report: Report,
+    around: Around,
+    /// The message that it is about.
+    message: Option<&'a Message<'x>>,
+    /// Or only its headers (RFC 5965 §2: `text/rfc822-headers`).
+    headers: Option<&'a [u8]>,
+}
+
+fn complaint<'a, 'x>(message: &'a Message<'x>) -> Option<Complaint<'a, 'x>> {
+    let is = |part: &MessagePart<'_>, kind: &str, sub: &str| {
+        part.content_type().is_some_and(|c| {
+            c.ctype().eq_ignore_ascii_case(kind) && c.subtype().is_some_and(|s| s.eq_ignore_ascii_case(sub))
+        })
+    };
     let kind = message.content_type()?;
     let is_report = kind.ctype().eq_ignore_ascii_case("multipart")
         && kind.subtype().is_some_and(|s| s.eq_ignore_ascii_case("report"))
         && kind.attribute("report-type").is_some_and(|t| t.eq_ignore_ascii_case("feedback-report"));
-    is_report.then(|| message.parts.iter().find_map(MessagePart::message).filter(|m| has_headers(m))).flatten()
-}
-
-/// RFC 3339 in UTC. `None` for what is no date or lies outside the age of mail.
-fn utc(date: &DateTime) -> Option<String> {
-    let plausible = date.is_valid() && (1980..=2200).contains(&date.year);
-    plausible.then(|| DateTime::from_timestamp(date.to_timestamp()).to_rfc3339())
-}
-
-fn raw<'a>(message: &'a Message<'_>, header: &Header<'_>) -> Cow<'a, str> {
-    let range = header.offset_start() as usize..header.offset_end() as usize;
-    let bytes = message.raw_message.get(range).unwrap_or_default();
-    String::from_utf8_lossy(&bytes[..bytes.len().min(16_384)])
-}
-
-struct Reading<'l> {
-    out: Analysis,
-    warnings: BTreeSet<Warning>,
-    links: Links,
-    visible: String,
-    text_left: usize,
-    limits: &'l Limits,
-}
-
-impl Reading<'_> {
-    fn warn_if(&mut self, condition: bool, warning: Warning) {
-        if condition {
-            self.warnings.insert(warning);
-        }
+    if !is_report {
+        return None;
     }
-
-    fn clean(&mut self, text: &str, max: usize) -> Option<String> {
-        let (text, hidden) = clean(text, max);
-        self.warn_if(hidden, Warning::NameSanitised);
-        Some(text).filter(|t| !t.is_empty())
-    }
-
-    fn headers(&mut self, message: &Message<'_>) {
-        let mut trace = Trace::default();
-        let mut date_seen = false;
-        for (at, header) in message.headers().iter().enumerate().take(2_000) {
-            let addresses = || of_header(&header.value, MAX_ADDRESSES);
-            match &header.name {
-                HeaderName::Subject if self.out.subject.is_none() => {
-                    self.out.subject = header.value.as_text().and_then(|t| self.clean(t, 500));
-                }
-                HeaderName::MessageId if self.out.message_id.is_none() => {
-                    let id = header.value.as_text().map(|t| t.trim_matches(['<', '>', ' ']));
-                    self.out.message_id = id.and_then(|t| self.clean(t, 500));
-                }
-                HeaderName::Date if !date_seen => {
-                    date_seen = true;
-                    self.out.date = header.value.as_datetime().and_then(utc);
-                }
-                HeaderName::From => {
-                    let mut from = addresses();
-                    if from.is_empty() {
-                        from.extend(broken(&raw(message, header)));
-                    }
-                    extend(&mut self.out.from, from);
-                }
-                HeaderName::Sender => extend(&mut self.out.sender, addresses()),
-                HeaderName::ReplyTo => extend(&mut self.out.reply_to, addresses()),
-                HeaderName::ReturnPath if self.out.return_path.is_none() => {
-                    self.out.return_path = addresses().pop().or_else(|| Address::bare(&raw(message, header)));
-                }
-                HeaderName::To | HeaderName::Cc | HeaderName::Bcc | HeaderName::ResentTo | HeaderName::DeliveredTo => {
-                    self.recipients(&header.value, &raw(message, header));
-                }
-                HeaderName::ListUnsubscribe => {
-                    self.out.list_unsubscribe = true;
-                    self.links.text(&raw(message, header).replace(['<', '>', ','], " "), UrlSource::Unsubscribe);
-                }
-                HeaderName::Received => self.received(message, header, at, &mut trace),
-                _ => {
-                    let name = header.name().to_ascii_lowercase();
-                    if matches!(
-                        name.as_str(),
-                        "x-original-to" | "envelope-to" | "x-envelope-to" | "x-forwarded-to" | "apparently-to"
-                    ) {
-                        self.recipients(&header.value, &raw(message, header));
-                    } else {
-                        trace.header(&name, &raw(message, header), at);
-                    }
-                }
-            }
-        }
-        self.warn_if(message.headers().len() > 2_000, Warning::Truncated);
-        self.warn_if(self.out.date.is_none(), Warning::BadDate);
-        self.warn_if(self.out.from.is_empty(), Warning::NoFrom);
-        self.warn_if(trace.hops.is_empty(), Warning::NoReceived);
-        self.out.received_at = trace.hops.iter().find_map(|h| h.hop.date.clone());
-        let walk = received::walk(&trace.hops, &trace.statements);
-        self.warn_if(walk.disputed, Warning::SendingIpDisputed);
-        let mut claimed = walk.claimed;
-        claimed.extend(trace.originating);
-        let mut seen: BTreeSet<IpAddr> = walk.sending_ip.iter().map(|s| s.ip).collect();
-        claimed.retain(|ip| seen.insert(*ip));
-        claimed.truncate(10);
-        self.out.claimed_origins = claimed;
-        self.out.sending_ip = walk.sending_ip;
-        let (stated, sealed) = (trace.stated, trace.sealed);
-        let from_arc = stated.is_empty();
-        self.out.auth = auth::combine(if from_arc { sealed } else { stated }, trace.spf, from_arc);
-        self.out.dkim_domains = trace.dkim_domains;
-        self.out.received = trace.hops.into_iter().map(|h| h.hop).collect();
-    }
-
-    fn recipients(&mut self, value: &HeaderValue<'_>, raw: &str) {
-        let mut found: Vec<String> = of_header(value, MAX_RECIPIENTS).into_iter().map(|a| a.email).collect();
-        if found.is_empty() {
-            found.extend(raw.split([',', ' ', ';', '\n']).filter_map(crate::address::normalise).take(MAX_RECIPIENTS));
-        }
-        for email in found {
-            if self.out.recipients.len() < MAX_RECIPIENTS {
-                self.out.recipients.insert(email.to_lowercase());
-            }
-        }
-    }
-
-    fn received(&mut self, message: &Message<'_>, header: &Header<'_>, at: usize, trace: &mut Trace) {
-        if trace.hops.len() == MAX_HOPS {
-            return self.warn_if(true, Warning::Truncated);
-        }
-        let Some(received) = header.value.as_received() else { return };
-        if let Some(to) = received.for_().and_then(crate::address::normalise)
-            && self.out.recipients.len() < MAX_RECIPIENTS
-        {
-            self.out.recipients.insert(to.to_lowercase());
-        }
-        let hop = received::hop(received, &raw(message, header), received.date().as_ref().and_then(utc));
-        trace.hops.push(PlacedHop { hop, at });
-    }
-
-    /// Every part of the message and of the messages inside it, breadth first.
-    fn parts(&mut self, message: &Message<'_>) {
-        let mut waiting = vec![(message, 0)];
-        let mut next = 0;
-        while let Some(&(message, depth)) = waiting.get(next) {
-            next += 1;
-            self.warn_if(depth + multipart_depth(message) > self.limits.max_depth, Warning::TooDeep);
-            let attachments: BTreeSet<u32> = message.attachments.iter().copied().collect();
-            for (id, part) in message.parts.iter().enumerate() {
-                if self.out.parts as usize >= self.limits.max_parts {
-                    return self.warn_if(true, Warning::TooManyParts);
-                }
-                self.out.parts += 1;
-                let attached = u32::try_from(id).is_ok_and(|id| attachments.contains(&id));
-                self.part(part, attached);
-                if let PartType::Message(inner) = &part.body {
-                    self.out.nested_messages += 1;
-                    if depth < self.limits.max_depth {
-                        waiting.push((inner, depth + 1));
-                    } else {
-                        self.warn_if(true, Warning::TooDeep);
-                    }
-                }
-            }
-        }
-    }
-
-    fn part(&mut self, part: &MessagePart<'_>, attached: bool) {
-        self.warn_if(part.is_encoding_problem && !part.is_empty(), Warning::BadEncoding);
-        if let Some(charset) = part.content_type().and_then(|c| c.attribute("charset")) {
-            self.charset(charset);
-        }
-        match &part.body {
-            PartType::Html(html) => self.html(html),
-            PartType::Text(text) if is_html(part) => self.html(text),
-            PartType::Text(text) => self.text(text),
-            PartType::Binary(bytes) | PartType::InlineBinary(bytes) if is_html(part) => {
-                let end = bytes.len().min(self.text_left);
-                self.html(&String::from_utf8_lossy(&bytes[..end]));
-            }
-            _ => {}
-        }
-        if attached {
-            self.attachment(part);
-        }
-    }
-
-    fn charset(&mut self, charset: &str) {
-        let name = clean(charset, 40).0.to_ascii_lowercase();
-        let known = matches!(name.as_str(), "utf-8" | "utf8" | "us-ascii" | "ascii")
-            || charset_decoder(name.as_bytes()).is_some();
-        self.warn_if(!known, Warning::BadCharset);
-        if self.out.charsets.len() < 20 && !name.is_empty() {
-            self.out.charsets.insert(name);
-        }
-    }
-
-    /// Takes from the allowance of text; what goes beyond is not looked at.
-    fn allowed<'t>(&mut self, text: &'t str) -> &'t str {
-        let mut end = text.len().min(self.text_left);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        self.warn_if(end < text.len(), Warning::Truncated);
-        self.text_left -= end;
-        &text[..end]
-    }
-
-    fn html(&mut self, html: &str) {
-        let html = self.allowed(html);
-        let visible = html::scan(html, &mut self.links);
-        self.see(&visible);
-    }
-
-    fn text(&mut self, text: &str) {
-        let text = self.allowed(text);
-        self.links.text(text, UrlSource::Text);
-        self.see(text);
-    }
-
-    fn see(&mut self, visible: &str) {
-        self.visible.push('\n');
-        self.visible.push_str(visible);
-    }
-
-    fn attachment(&mut self, part: &MessagePart<'_>) {
-        self.out.attachments_total += 1;
-        if self.out.attachments.len() == MAX_ATTACHMENTS {
-            return self.warn_if(true, Warning::Truncated);
-        }
-        let (name, changed) = text::file_name(part.attachment_name().unwrap_or_default());
-        self.warn_if(changed && part.attachment_name().is_some(), Warning::NameSanitised);
-        let media_type = part.content_type().map(|c| format!("{}/{}", c.ctype(), c.subtype().unwrap_or("*")));
-        let content = match &part.body {
-            PartType::Message(inner) => inner.raw_message(),
-            _ => part.contents(),
-        };
-        let (sha256, blake3) = hashes::of(content);
-        self.out.attachments.push(Attachment {
-            name,
-            media_type: clean(&media_type.unwrap_or_else(|| "application/octet-stream".into()), 127).0.to_lowercase(),
-            size: content.len() as u64,
-            sha256,
-            blake3,
-        });
-    }
-
-    fn finish(mut self) -> Analysis {
-        let mut out = self.out;
-        out.urls_total = self.links.total;
-        if self.links.left_out {
-            self.warnings.insert(Warning::TooManyUrls);
-        }
-        out.body_emails = std::mem::take(&mut self.links.emails);
-        out.body_emails.retain(|e| !out.recipients.contains(&e.to_lowercase()));
-        out.phones = text::phones(&self.visible);
-        out.phones.append(&mut self.links.phones);
-        out.wallets = text::wallets(&self.visible);
-        out.language = text::language(&self.visible);
-        out.urls = self.links.finish(&out.recipients);
-        out.domains = domains(&out);
-        if out.domains.iter().any(|d| d.domain.homograph) {
-            self.warnings.insert(Warning::Homograph);
-        }
-        let linked = out.domains.iter().filter(|d| d.roles.contains(&DomainRole::Url));
-        let linked = linked.map(|d| d.domain.owner().to_owned()).take(50).collect();
-        out.fingerprint = fingerprint(out.subject.as_deref().unwrap_or_default(), &self.visible, linked);
-        out.warnings = self.warnings;
-        out
-    }
-}
-
-fn extend(into: &mut Vec<Address>, more: Vec<Address>) {
-    for address in more {
-        if into.len() < MAX_ADDRESSES && !into.iter().any(|a| a.email == address.email) {
-            into.push(address);
-        }
-    }
-}
-
-/// An HTML page or a vector image that calls itself something else: phishing pages travel as attachments.
-fn is_html(part: &MessagePart<'_>) -> bool {
-    let name = part.attachment_name().unwrap_or_default().to_ascii_lowercase();
-    let kind = part.content_type().and_then(|c| c.subtype()).unwrap_or_default();
-    [".htm", ".html", ".shtml", ".xhtml", ".svg"].iter().any(|end| name.ends_with(end))
-        || ["svg+xml", "xhtml+xml", "html"].iter().any(|k| kind.eq_ignore_ascii_case(k))
-}
-
-fn multipart_depth(message: &Message<'_>) -> usize {
-    // Children come after their parent, so one pass is enough.
-    let mut depths = vec![0usize; message.parts.len()];
-    for id in 0..message.parts.len() {
-        let below = depths[id] + 1;
-        for child in message.parts[id].sub_parts().unwrap_or_default() {
-            if let Some(slot) = depths.get_mut(*child as usize).filter(|_| *child as usize > id) {
-                *slot = below;
-            }
-        }
-    }
-    depths.into_iter().max().unwrap_or_default()
-}
-
-fn domains(found: &Analysis) -> Vec<FoundDomain> {
-    let mut all: BTreeMap<Domain, BTreeSet<DomainRole>> = BTreeMap::new();
-    let mut add = |domain: Option<Domain>, role| {
-        if let Some(domain) = domain {
-            all.entry(domain).or_default().insert(role);
-        }
-    };
-    let of = |addresses: &[Address]| addresses.iter().map(|a| a.domain.clone()).collect::<Vec<_>>();
-    of(&found.from).into_iter().for_each(|d| add(d, DomainRole::From));
-    of(&found.sender).into_iter().for_each(|d| add(d, DomainRole::Sender));
-    of(&found.reply_to).into_iter().for_each(|d| add(d, DomainRole::ReplyTo));
-    found.return_path.iter().for_each(|a| add(a.domain.clone(), DomainRole::ReturnPath));
-    found
-        .body_emails
+    let (report, around) = message
+        .parts
         .iter()
-        .filter_map(|e| e.rsplit_once('@'))
-        .for_each(|(_, d)| add(Domain::parse(d), DomainRole::Text));
-    found.dkim_domains.iter().for_each(|d| add(Domain::parse(d), DomainRole::Dkim));
-    for url in &found.urls {
-        if let Host::Domain(domain) = &url.host {
-            add(Some(domain.clone()), DomainRole::Url);
-        }
-    }
-    all.into_iter().map(|(domain, roles)| FoundDomain { domain, roles }).collect()
-}
-
-/// What the headers say about the way of the message.
-#[derive(Default)]
-struct Trace {
-    hops: Vec<PlacedHop>,
-    statements: Vec<Statement>,
-    stated: Vec<Stated>,
-    sealed: Vec<Stated>,
-    spf: Option<Verdict>,
-    dkim_domains: BTreeSet<String>,
-    originating: Vec<IpAddr>,
-}
-
-impl Trace {
-    fn header(&mut self, name: &str, raw: &str, at: usize) {
-        let ip = || raw.trim().trim_matches(['[', ']', '(', ')']).parse::<IpAddr>().ok().map(|ip| ip.to_canonical());
-        match name {
-            "authentication-results" if self.stated.len() < 20 => {
-                let stated = auth::authentication_results(raw);
-                self.state(stated.client_ip, IpSource::AuthenticationResults, at);
-                self.stated.push(stated);
-            }
-            "arc-authentication-results" if self.sealed.len() < 20 => {
-                self.sealed.push(auth::authentication_results(raw));
-            }
-            "received-spf" => {
-                let (verdict, ip) = auth::received_spf(raw);
-                self.spf = self.spf.take().or(verdict);
-                self.state(ip, IpSource::ReceivedSpf, at);
-            }
-            "dkim-signature" if self.dkim_domains.len() < 20 => self.dkim_domains.extend(auth::dkim_domain(raw)),
-            "x-sender-ip" | "x-ms-exchange-organization-connectingip" => self.state(ip(), IpSource::ReceiverHeader, at),
-            "x-originating-ip" | "x-source-ip" => {
-                self.originating.extend(ip().filter(|ip| crate::domain::is_public(*ip)));
-            }
-            _ => {}
-        }
-    }
-
-    fn state(&mut self, ip: Option<IpAddr>, source: IpSource, at: usize) {
-        if let Some(ip) = ip
-            && self.statements.len() < 50
-        {
-            self.statements.push(Statement { ip: ip.to_canonical(), source, at });
-        }
-    }
+        .find(|p| is(p, "message", "feedback-report"))
+        .map_or_else(|| report::feedback(b""), |p| report::feedback(p.contents()));
+    let inner = message.parts.iter().find_map(MessagePart::message).filter(|m| has_headers(m));
+    let headers = message.parts.iter().find(|p| is(p, "text", "rfc822-headers")).map(MessagePart::contents);
+    let samples = u32::from(inner.is_some() || headers.is_some());
+    Some(Complaint { report: Report { samples, ..report }, around, message: inner, headers })
 }

@@ -6,6 +6,8 @@ use crate::domain::Domain;
 use crate::fingerprint::Fingerprint;
 use crate::links::FoundUrl;
 use crate::received::{Hop, SendingIp};
+use crate::report::Report;
+use crate::verify::Verified;
 use crate::warning::Warning;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -29,6 +31,8 @@ pub enum DomainRole {
     Url,
     /// A DKIM signature.
     Dkim,
+    /// Named in a complaint around the message.
+    Reported,
 }
 
 /// A domain of a message.
@@ -39,6 +43,9 @@ pub struct FoundDomain {
     pub domain: Domain,
     /// Where it was met.
     pub roles: BTreeSet<DomainRole>,
+    /// The names of the list at hand that it looks like ([`crate::lookalike`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looks_like: Vec<String>,
 }
 
 /// An attachment: what it says it is, and what it is.
@@ -87,8 +94,11 @@ pub struct Analysis {
     pub sending_ip: Option<SendingIp>,
     /// Addresses further down the chain and in X-Originating-IP, nearest first: claims that came with the message.
     pub claimed_origins: Vec<IpAddr>,
-    /// What the receiver says that it verified.
+    /// What the receiver says that it verified: claims.
     pub auth: AuthResults,
+    /// What was verified here, with keys at hand; absent where none were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
     /// Signing domains (`d=`), sorted.
     pub dkim_domains: BTreeSet<String>,
     /// URLs, sorted.
@@ -99,8 +109,12 @@ pub struct Analysis {
     pub domains: Vec<FoundDomain>,
     /// Telephone numbers, E.164.
     pub phones: BTreeSet<String>,
-    /// Wallets.
+    /// Wallets whose own checksum holds, and Ethereum addresses by form.
     pub wallets: BTreeSet<String>,
+    /// Bank accounts (IBAN) whose own checksum holds.
+    pub bank_accounts: BTreeSet<String>,
+    /// Accounts on a service that a link leads to, as `telegram:name`.
+    pub handles: BTreeSet<String>,
     /// At most 200.
     pub attachments: Vec<Attachment>,
     /// Attachments, those not kept included.
@@ -115,8 +129,9 @@ pub struct Analysis {
     pub language: Option<String>,
     /// Whether there is a List-Unsubscribe header.
     pub list_unsubscribe: bool,
-    /// The message was inside a complaint in the Abuse Reporting Format (RFC 5965); everything here is of the inner one.
-    pub from_abuse_report: bool,
+    /// The complaint that the message was inside; everything else here is of the message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
     /// What makes it recognisable.
     pub fingerprint: Fingerprint,
     /// What was odd, sorted.

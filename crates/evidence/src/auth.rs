@@ -15,6 +15,9 @@ pub struct Verdict {
     /// The domain (or address) that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
+    /// Why, where it was verified here and did not pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// The verdicts of the receiving side.
@@ -79,7 +82,9 @@ fn ip_after(text: &str, key: &str) -> Option<IpAddr> {
 /// Reads an Authentication-Results or ARC-Authentication-Results value.
 pub(crate) fn authentication_results(raw: &str) -> Stated {
     let (plain, comments) = without_comments(raw);
-    let mut stated = Stated { client_ip: ip_after(&comments, "sender ip is"), ..Stated::default() };
+    let client_ip = ["sender ip is", "does not designate", "designates", "discourages use of"];
+    let client_ip = client_ip.into_iter().find_map(|key| ip_after(&comments, key));
+    let mut stated = Stated { client_ip, ..Stated::default() };
     for (i, part) in plain.split(';').take(200).enumerate() {
         let mut words = part.split_whitespace();
         let Some(first) = words.next() else { continue };
@@ -100,7 +105,8 @@ pub(crate) fn authentication_results(raw: &str) -> Stated {
             Some(clean(value.trim_matches(['"', '<', '>']).trim_start_matches('@'), 320).0)
                 .filter(|v| !v.is_empty() && v != "none")
         };
-        let verdict = |keys: &[&str]| Verdict { result: clean(result, 20).0.to_ascii_lowercase(), about: about(keys) };
+        let verdict =
+            |keys: &[&str]| Verdict { result: clean(result, 20).0.to_ascii_lowercase(), about: about(keys), why: None };
         let ip = properties.iter().find(|(k, _)| k == "policy.iprev" || k == "smtp.remote-ip");
         stated.client_ip = stated.client_ip.or_else(|| ip.and_then(|(_, v)| v.parse().ok()));
         let results = &mut stated.results;
@@ -138,7 +144,7 @@ pub(crate) fn received_spf(raw: &str) -> (Option<Verdict>, Option<IpAddr>) {
     };
     let verdict = result
         .filter(|r| !r.is_empty() && r.bytes().all(|b| b.is_ascii_alphabetic()))
-        .map(|result| Verdict { result: clean(&result, 20).0, about: about.map(|a| clean(a, 320).0) });
+        .map(|result| Verdict { result: clean(&result, 20).0, about: about.map(|a| clean(a, 320).0), why: None });
     (verdict, ip)
 }
 
@@ -179,7 +185,7 @@ mod tests {
     use super::*;
 
     fn verdict(result: &str, about: &str) -> Verdict {
-        Verdict { result: result.into(), about: Some(about.into()) }
+        Verdict { result: result.into(), about: Some(about.into()), why: None }
     }
 
     #[test]
@@ -191,7 +197,7 @@ mod tests {
         assert_eq!(stated.client_ip, Some("192.0.2.9".parse().unwrap()));
         assert_eq!(stated.by, None);
         assert_eq!(stated.results.spf, Some(verdict("softfail", "bounce.example")));
-        assert_eq!(stated.results.dkim, [Verdict { result: "none".into(), about: None }]);
+        assert_eq!(stated.results.dkim, [Verdict { result: "none".into(), about: None, why: None }]);
         assert_eq!(stated.results.dmarc, Some(verdict("fail", "Brand.example")));
     }
 

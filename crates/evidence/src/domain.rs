@@ -49,9 +49,14 @@ impl Domain {
     }
 }
 
-/// Mixed scripts (`pаypal` with one Cyrillic letter), or a whole label of foreign letters that look Latin (`аррӏе`).
-fn imitates(label: &str) -> bool {
-    !label.is_ascii() && (!label.is_single_script() || skeleton(label).all(|c| c.is_ascii()))
+/// Mixed scripts (`pаypal` with one Cyrillic letter), or a whole word of foreign letters that look Latin (`аррӏе`).
+/// Punctuation that merely has a double in ASCII (`–`, `’`) imitates nothing.
+pub(crate) fn imitates(word: &str) -> bool {
+    let letters = || word.chars().filter(|c| c.is_alphabetic());
+    !word.is_ascii()
+        && (!word.is_single_script()
+            || (letters().any(|c| !c.is_ascii())
+                && skeleton(&letters().collect::<String>()).all(|c| c.is_ascii_alphabetic())))
 }
 
 /// Whether an address can be a stranger's on the Internet. Documentation ranges count as strangers: samples use them.

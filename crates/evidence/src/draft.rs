@@ -1,25 +1,27 @@
 //! From samples to the parts of a draft: conduct, persons and infrastructure, manifest (docs/protocol.md §6.2: D, E, I).
 //!
-//! Everything here is a proposal that an officer reads and strikes from. Codes are the tokens of the pro forma as
-//! strings, because this crate knows no other.
+//! Everything here is a proposal that an officer reads and strikes from. What the samples do not tell (countries, harm,
+//! how reliable a source is) stays empty. Codes are the tokens of the pro forma as strings: what is drafted is shown,
+//! and read again by the form itself.
 
-use crate::address::Address;
-use crate::analysis::{Analysis, DomainRole};
-use crate::fingerprint::{DEFAULT_DISTANCE, group};
-use crate::links::{FoundUrl, Host, UrlSource};
-use crate::received::is_large_provider;
-use crate::scan::{Scan, Skipped};
+use crate::analysis::Analysis;
+use crate::campaign::{Campaign, group};
+use crate::identify::{Identified, identify, names_recipient};
+use crate::received::Confidence;
+use crate::scan::{FileKind, Scan, Skipped};
 use crate::warning::Warning;
 use crate::worker::Item;
+use lapwing_record::form::{IdentifierKind, PartyRole};
+use lapwing_record::statement::MAX_BLOBS;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Identifiers of one party, the bound of the pro forma.
 pub const MAX_IDENTIFIERS: usize = 500;
-/// Bytes of all values of one party: two parties and a manifest have to fit into a form of 128 KiB.
-const MAX_VALUE_BYTES: usize = 32 * 1024;
 /// Samples named with an identifier or a group.
 const MAX_SAMPLES: usize = 20;
+/// Characters of a description, and bytes of all of them.
+const DESCRIPTION: (usize, usize) = (200, 16 * 1024);
 
 /// The parts of a draft.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,8 @@ pub struct DraftParts {
     pub manifest: Vec<ManifestItem>,
     /// Campaigns, largest first.
     pub groups: Vec<DraftGroup>,
+    /// Files that are not in the manifest: of other campaigns, or beyond its bound.
+    pub left_out: Vec<String>,
     /// What was odd: code → samples.
     pub warnings: BTreeMap<String, Vec<String>>,
     /// What the scan passed over.
@@ -75,6 +79,12 @@ pub struct DraftIdentifier {
     pub kind: String,
     /// Normalised value.
     pub value: String,
+    /// Of an address: the port when it was last seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// When it was last seen, RFC 3339 UTC, by the receiver's clock: the newest log is the likeliest to be there still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
     /// In how many messages.
     pub seen: u64,
     /// Samples that show it, at most 20.
@@ -96,12 +106,20 @@ pub struct ManifestItem {
     pub sha256: String,
     /// What it is.
     pub description: Option<String>,
+    /// When it came in, RFC 3339 UTC: the time that the receiving server noted, where the chain can be relied on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collected_at: Option<String>,
+    /// Whether recipients' addresses are inside; unknown for what is no message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub personal_data: Option<bool>,
 }
 
 /// Messages of one campaign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DraftGroup {
-    /// Subject of its first message.
+    /// The same for the same messages, whatever their order and names ([`crate::campaign`]).
+    pub id: String,
+    /// A subject of it.
     pub subject: String,
     /// How many messages.
     pub messages: u64,
@@ -115,39 +133,43 @@ pub struct DraftGroup {
 #[derive(Default)]
 struct Collector {
     names: BTreeSet<String>,
-    found: BTreeMap<(&'static str, String), (u64, BTreeSet<String>)>,
+    found: BTreeMap<(IdentifierKind, String), Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    messages: u64,
+    samples: BTreeSet<String>,
+    last: Option<(String, Option<u16>)>,
 }
 
 impl Collector {
-    /// `in_message` keeps a message from counting twice.
-    fn message(&mut self, sample: &str, identifiers: BTreeSet<(&'static str, String)>) {
-        for key in identifiers {
-            let (seen, samples) = self.found.entry(key).or_default();
-            *seen += 1;
-            if samples.len() < MAX_SAMPLES {
-                samples.insert(sample.to_owned());
-            }
+    fn add(&mut self, sample: &str, id: Identified) {
+        let seen = self.found.entry((id.kind, id.value)).or_default();
+        seen.messages += 1;
+        if seen.samples.len() < MAX_SAMPLES {
+            seen.samples.insert(sample.to_owned());
         }
+        seen.last = seen.last.take().max(id.time.map(|time| (time, id.port)));
     }
 
-    fn party(self, role: &str) -> Option<DraftParty> {
-        let mut all: Vec<DraftIdentifier> = self
-            .found
-            .into_iter()
-            .map(|((kind, value), (seen, samples))| DraftIdentifier {
-                kind: kind.to_owned(),
-                value,
-                seen,
-                samples: samples.into_iter().collect(),
-            })
-            .collect();
+    /// `max_bytes` of values: all parties and a manifest have to fit into a form of 128 KiB.
+    fn party(self, role: &str, max_bytes: usize) -> Option<DraftParty> {
+        let draft = |((kind, value), seen): ((IdentifierKind, String), Seen)| {
+            let (time, port) = seen.last.unzip();
+            let samples = seen.samples.into_iter().collect();
+            let kind = kind.code().to_owned();
+            DraftIdentifier { kind, value, port: port.flatten(), time, seen: seen.messages, samples }
+        };
+        let mut all: Vec<DraftIdentifier> = self.found.into_iter().map(draft).collect();
         // Where not all fit, what many messages share says more than what one shows.
         all.sort_by(|a, b| (b.seen, rank(&a.kind), &a.value).cmp(&(a.seen, rank(&b.kind), &b.value)));
         let before = all.len();
         let mut bytes = 0;
         all.retain(|id| {
-            let fits = bytes + id.value.len() <= MAX_VALUE_BYTES;
-            bytes += if fits { id.value.len() } else { 0 };
+            let own = id.value.len() + id.time.as_ref().map_or(0, |t| t.len() + 8) + 8;
+            let fits = bytes + own <= max_bytes;
+            bytes += if fits { own } else { 0 };
             fits
         });
         all.truncate(MAX_IDENTIFIERS);
@@ -162,7 +184,7 @@ impl Collector {
 /// Which kinds go first where not all fit: a Message-ID leads nowhere without the provider's log.
 fn rank(kind: &str) -> u8 {
     match kind {
-        "ip" | "domain" | "email" | "phone" | "wallet" => 0,
+        "ip" | "domain" | "email" | "phone" | "wallet" | "bank_account" | "handle" => 0,
         "dkim_domain" | "sha256" => 1,
         "url" => 2,
         _ => 3,
@@ -171,121 +193,92 @@ fn rank(kind: &str) -> u8 {
 
 /// Sums up a scan and the analyses of its messages.
 pub fn draft(scan: &Scan, items: &[Item]) -> DraftParts {
-    let analysed: Vec<(String, &Analysis)> =
-        items.iter().filter_map(|i| Some((sample(i), i.analysis.as_ref()?))).collect();
-    let (mut sender, mut host) = (Collector::default(), Collector::default());
-    for (sample, analysis) in &analysed {
-        let strangers = analysis.from.iter().filter(|a| !names_recipient(&a.email, &analysis.recipients));
-        let names = strangers.filter_map(|a| a.name.as_deref());
-        sender.names.extend(names.map(|n| without_recipients(n, &analysis.recipients)));
-        sender.message(sample, senders(analysis));
-        host.message(sample, hosts(analysis));
+    let groups = campaigns(items);
+    sum(scan, items, groups, &BTreeSet::new())
+}
+
+/// The same of one campaign only: other messages, and the files that hold nothing else, are left out and named. Files
+/// that are no mail stay. A mailbox that holds any message of the campaign stays whole. None where no campaign has the
+/// id.
+pub fn draft_of(scan: &Scan, items: &[Item], campaign: &str) -> Option<DraftParts> {
+    let groups = campaigns(items);
+    let own = groups.iter().find(|g| g.id == campaign)?;
+    let names: BTreeSet<&str> = own.members.iter().map(|i| items[*i].name.as_str()).collect();
+    let kept: Vec<Item> = own.members.iter().map(|i| items[*i].clone()).collect();
+    let left: BTreeSet<String> =
+        items.iter().filter(|i| !names.contains(i.name.as_str())).map(|i| i.name.clone()).collect();
+    Some(sum(scan, &kept, campaigns(&kept), &left))
+}
+
+/// Campaigns of the messages that were analysed; members are indexes into `items`.
+pub fn campaigns(items: &[Item]) -> Vec<Campaign> {
+    let analysed: Vec<usize> = (0..items.len()).filter(|i| items[*i].analysis.is_some()).collect();
+    let mut groups = group(analysed.iter().filter_map(|i| items[*i].analysis.as_ref()));
+    for campaign in &mut groups {
+        campaign.members = campaign.members.iter().map(|m| analysed[*m]).collect();
     }
-    // What the suspect points at itself is not repeated as a mere host.
-    host.found.retain(|key, _| !sender.found.contains_key(key));
+    groups
+}
+
+fn sum(scan: &Scan, items: &[Item], groups: Vec<Campaign>, left: &BTreeSet<String>) -> DraftParts {
+    let analysed: Vec<(String, &Analysis)> =
+        items.iter().filter_map(|i| Some((i.label(), i.analysis.as_ref()?))).collect();
     let mut languages: BTreeMap<&str, u64> = BTreeMap::new();
     for language in analysed.iter().filter_map(|(_, a)| a.language.as_deref()) {
         *languages.entry(language).or_default() += 1;
     }
     let mut languages: Vec<_> = languages.into_iter().collect();
     languages.sort_by_key(|(language, n)| (u64::MAX - n, *language));
+    let mut manifest: Vec<ManifestItem> =
+        manifest(scan, items).into_iter().filter(|item| !left.contains(&item.name)).collect();
+    let beyond = manifest.split_off(manifest.len().min(MAX_BLOBS));
+    let left_out = left.iter().cloned().chain(beyond.into_iter().map(|item| item.name)).collect();
     DraftParts {
         channel: (!items.is_empty()).then(|| "email".to_owned()),
         period: period(&analysed),
         messages: analysed.len() as u64,
         failed: (items.len() - analysed.len()) as u64,
         languages: languages.into_iter().map(|(language, _)| language.to_owned()).collect(),
-        parties: [sender.party("suspected_sender"), host.party("host")].into_iter().flatten().collect(),
-        manifest: manifest(scan, items),
-        groups: groups(&analysed),
+        parties: parties(&analysed),
+        manifest,
+        groups: groups.into_iter().map(|g| drafted(g, items)).collect(),
+        left_out,
         warnings: warnings(scan, items),
         skipped: scan.skipped.clone(),
     }
 }
 
-fn sample(item: &Item) -> String {
-    match item.index {
-        Some(index) => format!("{}#{}", item.name, index + 1),
-        None => item.name.clone(),
+fn parties(analysed: &[(String, &Analysis)]) -> Vec<DraftParty> {
+    let mut collectors: BTreeMap<PartyRole, Collector> = BTreeMap::new();
+    for (sample, found) in analysed {
+        let strangers = found.from.iter().filter(|a| !names_recipient(&a.email, &found.recipients));
+        let names = strangers.filter_map(|a| a.name.as_deref());
+        let names = names.map(|n| without_recipients(n, &found.recipients));
+        collectors.entry(PartyRole::SuspectedSender).or_default().names.extend(names);
+        for id in identify(found) {
+            collectors.entry(id.role).or_default().add(sample, id);
+        }
     }
-}
-
-/// Whether an address is, or contains, a recipient's: senders put the victim's address into bounce addresses
-/// (`bounce+victim=home.example@spam.example`) and forge it as From.
-fn names_recipient(email: &str, recipients: &BTreeSet<String>) -> bool {
-    let email = email.to_lowercase();
-    recipients.iter().any(|r| email.contains(r.as_str()) || email.contains(&r.replace('@', "=")))
+    // What the suspect points at itself, in whatever message, is not repeated as a mere host.
+    let own: BTreeSet<_> =
+        collectors.get(&PartyRole::SuspectedSender).into_iter().flat_map(|c| c.found.keys().cloned()).collect();
+    if let Some(host) = collectors.get_mut(&PartyRole::Host) {
+        host.found.retain(|key, _| !own.contains(key));
+    }
+    let room = |role: PartyRole| if role == PartyRole::SuspectedSender { 32 * 1024 } else { 8 * 1024 };
+    collectors.into_iter().filter_map(|(role, c)| c.party(role.code(), room(role))).collect()
 }
 
 /// A subject or a name without the addresses of victims, who are often addressed by them.
-fn without_recipients(text: &str, recipients: &BTreeSet<String>) -> String {
+pub(crate) fn without_recipients(text: &str, recipients: &BTreeSet<String>) -> String {
     let mut text = text.to_owned();
-    for recipient in recipients {
+    for recipient in recipients.iter().filter(|r| !r.is_empty()) {
         // ASCII lower case keeps every index.
         while let Some(at) = text.to_ascii_lowercase().find(&recipient.to_ascii_lowercase()) {
             text.replace_range(at..at + recipient.len(), "[recipient]");
         }
     }
     text
-}
-
-fn senders(found: &Analysis) -> BTreeSet<(&'static str, String)> {
-    let mut ids = BTreeSet::new();
-    ids.extend(found.sending_ip.iter().map(|s| ("ip", s.ip.to_string())));
-    let own: BTreeSet<&str> = found.recipients.iter().filter_map(|r| Some(r.rsplit_once('@')?.1)).collect();
-    let mut address = |address: &Address| {
-        if !names_recipient(&address.email, &found.recipients) {
-            ids.insert(("email", address.email.clone()));
-        }
-        // The victims' own domain, forged or as a bounce, is not the suspect's; nor is `gmail.com` a customer's.
-        let theirs = address.domain.iter().filter(|d| !own.contains(d.ascii.as_str()) && !is_large_provider(d));
-        ids.extend(theirs.map(|d| ("domain", d.ascii.clone())));
-    };
-    found.from.iter().chain(&found.sender).chain(&found.reply_to).chain(&found.return_path).for_each(&mut address);
-    let written = found.body_emails.iter().filter(|e| !names_recipient(e, &found.recipients));
-    ids.extend(written.map(|e| ("email", e.clone())));
-    let signers = found.domains.iter().filter(|d| d.roles.contains(&DomainRole::Dkim) && !is_large_provider(&d.domain));
-    ids.extend(signers.map(|d| ("dkim_domain", d.domain.ascii.clone())));
-    ids.extend(found.message_id.iter().map(|id| ("message_id", id.clone())));
-    ids.extend(found.phones.iter().map(|p| ("phone", p.clone())));
-    ids.extend(found.wallets.iter().map(|w| ("wallet", w.clone())));
-    ids.extend(found.attachments.iter().map(|a| ("sha256", a.sha256.clone())));
-    for url in found.urls.iter().filter(|u| !only_embedded(u)) {
-        point(url, &mut ids);
-    }
-    ids
-}
-
-/// What the message only loads or does not show: often the imitated brand's own pictures, so not the suspect's, but
-/// whoever hosts them has logs.
-fn hosts(found: &Analysis) -> BTreeSet<(&'static str, String)> {
-    let mut ids = BTreeSet::new();
-    for url in found.urls.iter().filter(|u| only_embedded(u)) {
-        point(url, &mut ids);
-    }
-    ids
-}
-
-fn only_embedded(url: &FoundUrl) -> bool {
-    url.sources.iter().all(|s| matches!(s, UrlSource::Embedded | UrlSource::Attribute | UrlSource::Hidden))
-}
-
-fn point(url: &FoundUrl, ids: &mut BTreeSet<(&'static str, String)>) {
-    match &url.host {
-        Host::Domain(domain) => ids.insert(("domain", domain.ascii.clone())),
-        Host::Ip(ip) => ids.insert(("ip", ip.to_string())),
-        Host::Other(_) => false,
-    };
-    let mut value = url.url.as_str();
-    if url.names_recipient {
-        // A victim's address does not travel in the form; the sample keeps the URL whole.
-        let end = value.find(['?', '#']).unwrap_or(value.len());
-        value = &value[..end];
-        if value.contains('@') || value.to_ascii_lowercase().contains("%40") {
-            return;
-        }
-    }
-    ids.insert(("url", value.to_owned()));
 }
 
 fn period(analysed: &[(String, &Analysis)]) -> Option<DraftPeriod> {
@@ -298,41 +291,63 @@ fn period(analysed: &[(String, &Analysis)]) -> Option<DraftPeriod> {
     Some(DraftPeriod { from: (*days.first()?).to_owned(), to: (*days.last()?).to_owned() })
 }
 
+/// When a message came in, where its chain can be relied on.
+fn trusted_time(found: &Analysis) -> Option<String> {
+    let sure = found.sending_ip.as_ref().is_some_and(|s| s.confidence >= Confidence::Medium);
+    found.received_at.clone().filter(|_| sure)
+}
+
 fn manifest(scan: &Scan, items: &[Item]) -> Vec<ManifestItem> {
     let mut messages: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
     for item in items {
         messages.entry(&item.name).or_default().push(item);
     }
-    let describe = |name: &str| match messages.get(name).map(Vec::as_slice) {
-        Some([Item { index: None, analysis: Some(found), .. }]) => {
-            found.subject.as_deref().map(|s| without_recipients(s, &found.recipients))
-        }
-        Some([Item { index: None, .. }]) | None => None,
-        Some(several) => Some(format!("Mailbox of {} messages", several.len())),
+    let mut room = DESCRIPTION.1;
+    let mut describe = |text: String| {
+        let text: String = text.chars().take(DESCRIPTION.0).collect();
+        let fits = text.len() <= room && !text.is_empty();
+        room -= if fits { text.len() } else { 0 };
+        fits.then_some(text)
     };
-    scan.files
-        .iter()
-        .map(|file| ManifestItem {
+    let mut out = Vec::with_capacity(scan.files.len());
+    for file in &scan.files {
+        let inside = messages.get(file.name.as_str()).map(Vec::as_slice).unwrap_or_default();
+        let found: Vec<&Analysis> = inside.iter().filter_map(|i| i.analysis.as_ref()).collect();
+        let single = found.first().filter(|_| inside.len() == 1 && inside[0].index.is_none());
+        let description = match (&file.kind, single) {
+            (FileKind::Mbox { messages }, _) => Some(format!("Mailbox of {} messages", messages.len())),
+            (_, Some(found)) => found.subject.as_deref().map(|s| without_recipients(s, &found.recipients)),
+            _ => None,
+        };
+        out.push(ManifestItem {
             name: file.name.clone(),
             media_type: file.media_type.to_owned(),
             size: file.size,
             blake3: file.blake3.clone(),
             sha256: file.sha256.clone(),
-            description: describe(&file.name),
-        })
-        .collect()
+            description: description.and_then(&mut describe),
+            collected_at: single.and_then(|found| trusted_time(found)),
+            personal_data: (!found.is_empty()).then(|| found.iter().any(|f| !f.recipients.is_empty())),
+        });
+    }
+    out
 }
 
-fn groups(analysed: &[(String, &Analysis)]) -> Vec<DraftGroup> {
-    let groups = group(analysed.iter().map(|(_, a)| *a), DEFAULT_DISTANCE);
-    let first = |g: &crate::fingerprint::Group| g.members.first().map(|i| analysed[*i].1);
-    let draft = |g: crate::fingerprint::Group| DraftGroup {
-        subject: first(&g).map_or_else(String::new, |a| without_recipients(&g.subject, &a.recipients)),
-        messages: g.members.len() as u64,
-        domains: g.domains.into_iter().take(50).collect(),
-        samples: g.members.iter().take(MAX_SAMPLES).map(|i| analysed[*i].0.clone()).collect(),
-    };
-    groups.into_iter().map(draft).collect()
+fn drafted(campaign: Campaign, items: &[Item]) -> DraftGroup {
+    let recipients: BTreeSet<String> = campaign
+        .members
+        .iter()
+        .filter_map(|i| items[*i].analysis.as_ref())
+        .flat_map(|a| a.recipients.iter().cloned())
+        .take(1_000)
+        .collect();
+    DraftGroup {
+        id: campaign.id,
+        subject: without_recipients(&campaign.subject, &recipients),
+        messages: campaign.members.len() as u64,
+        domains: campaign.domains.into_iter().take(50).collect(),
+        samples: campaign.members.iter().take(MAX_SAMPLES).map(|i| items[*i].label()).collect(),
+    }
 }
 
 fn warnings(scan: &Scan, items: &[Item]) -> BTreeMap<String, Vec<String>> {
@@ -347,7 +362,7 @@ fn warnings(scan: &Scan, items: &[Item]) -> BTreeMap<String, Vec<String>> {
         file.warnings.iter().for_each(|w| add(*w, file.name.clone()));
     }
     for item in items {
-        item.all_warnings().into_iter().for_each(|w| add(w, sample(item)));
+        item.all_warnings().into_iter().for_each(|w| add(w, item.label()));
     }
     all
 }
@@ -358,10 +373,18 @@ mod tests {
     use super::*;
     use crate::analyse::analyse;
     use crate::limits::Limits;
+    use crate::scan::ScannedFile;
+    use crate::worker::Cost;
 
     fn item(name: &str, raw: &str) -> Item {
         let analysis = analyse(raw.replace('\n', "\r\n").as_bytes(), &Limits::default());
-        Item { name: name.into(), index: None, analysis: Some(analysis), warnings: BTreeSet::new() }
+        Item {
+            name: name.into(),
+            index: None,
+            analysis: Some(analysis),
+            cost: Cost::default(),
+            warnings: BTreeSet::new(),
+        }
     }
 
     const SPAM: &str = "Received: from bad.example (bad.example [192.0.2.7]) by mx.home.example; Tue, 2 Jan 2024 10:00:00 +0100\n\
@@ -399,11 +422,41 @@ mod tests {
     }
 
     #[test]
+    fn a_draft_of_one_campaign_names_what_it_leaves_out() {
+        let other =
+            SPAM.replace("locked", "a winner of the great spring lottery").replace("login.example", "prize.example");
+        let items = [item("a.eml", SPAM), item("b.eml", SPAM), item("c.eml", &other)];
+        let file = |name: &str, kind| ScannedFile {
+            path: name.into(),
+            name: name.into(),
+            kind,
+            media_type: "message/rfc822",
+            size: 1,
+            sha256: "00".repeat(32),
+            blake3: "11".repeat(32),
+            warnings: BTreeSet::new(),
+        };
+        let mut scan = Scan::default();
+        scan.files = ["a.eml", "b.eml", "c.eml"].iter().map(|n| file(n, FileKind::Eml)).collect();
+        scan.files.push(file("page.pdf", FileKind::Other));
+        let all = draft(&scan, &items);
+        assert_eq!((all.groups.len(), all.manifest.len(), all.left_out.len()), (2, 4, 0));
+        assert_eq!(all.manifest[0].collected_at.as_deref(), Some("2024-01-02T09:00:00Z"));
+        assert_eq!((all.manifest[0].personal_data, all.manifest[3].personal_data), (Some(true), None));
+        let one = draft_of(&scan, &items, &all.groups[0].id).unwrap();
+        assert_eq!((one.messages, one.left_out.as_slice()), (2, ["c.eml".to_owned()].as_slice()));
+        assert_eq!(one.manifest.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["a.eml", "b.eml", "page.pdf"]);
+        assert!(values(&one.parties[0], "domain").iter().all(|d| *d != "prize.example"));
+        assert_eq!(draft_of(&scan, &items, "c-none"), None);
+    }
+
+    #[test]
     fn an_item_that_failed_is_counted_and_named() {
         let failed = Item {
             name: "x.mbox".into(),
             index: Some(2),
             analysis: None,
+            cost: Cost::default(),
             warnings: BTreeSet::from([Warning::WorkerTimeout]),
         };
         let parts = draft(&Scan::default(), &[failed]);
@@ -413,14 +466,22 @@ mod tests {
 
     #[test]
     fn a_party_stays_within_the_form_and_keeps_what_is_seen_most() {
+        let id = |kind, value: String, time: Option<String>| Identified {
+            role: PartyRole::SuspectedSender,
+            kind,
+            value,
+            port: None,
+            time,
+        };
         let mut collector = Collector::default();
         for i in 0..1_000 {
-            collector.message(
-                &format!("{i}.eml"),
-                BTreeSet::from([("url", format!("https://u{i}.example/")), ("ip", "192.0.2.7".into())]),
-            );
+            let sample = format!("{i}.eml");
+            collector.add(&sample, id(IdentifierKind::Url, format!("https://u{i}.example/"), None));
+            let time = format!("2024-01-01T00:{:02}:00Z", i * 7 % 60);
+            collector.add(&sample, id(IdentifierKind::Ip, "192.0.2.7".into(), Some(time)));
         }
-        let party = collector.party("suspected_sender").unwrap();
+        let party = collector.party("suspected_sender", 1 << 20).unwrap();
+        assert_eq!(party.identifiers[0].time.as_deref(), Some("2024-01-01T00:59:00Z"), "the last time it was seen");
         assert_eq!((party.identifiers.len(), party.left_out), (MAX_IDENTIFIERS, 501));
         assert_eq!((party.identifiers[0].kind.as_str(), party.identifiers[0].seen), ("ip", 1_000));
         assert_eq!(party.identifiers[0].samples.len(), MAX_SAMPLES);
@@ -428,10 +489,11 @@ mod tests {
         let mut collector = Collector::default();
         for i in 0..100 {
             let long = format!("https://u.example/{i}/{}", "x".repeat(2_000));
-            collector.message("a.eml", BTreeSet::from([("url", long), ("ip", format!("192.0.2.{i}"))]));
+            collector.add("a.eml", id(IdentifierKind::Url, long, None));
+            collector.add("a.eml", id(IdentifierKind::Ip, format!("192.0.2.{i}"), None));
         }
-        let party = collector.party("suspected_sender").unwrap();
-        assert!(party.identifiers.iter().map(|i| i.value.len()).sum::<usize>() <= MAX_VALUE_BYTES);
+        let party = collector.party("suspected_sender", 32 * 1024).unwrap();
+        assert!(party.identifiers.iter().map(|i| i.value.len()).sum::<usize>() <= 32 * 1024);
         assert_eq!(values(&party, "ip").len(), 100, "short and telling ones go first");
     }
 }

@@ -1,19 +1,22 @@
-//! Which messages are of one campaign: near-identical text (simhash), or the same subject towards the same domains.
+//! What makes a message recognisable among others, whatever name, number and address each copy bears.
+//! [`crate::campaign`] groups by it.
 
-use crate::analysis::Analysis;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Words looked at.
 const MAX_WORDS: usize = 20_000;
-/// Texts of fewer shingles carry too little to be near-identical by chance; they must be equal.
-const MIN_SHINGLES: u32 = 8;
+/// Values of a sketch at most.
+pub const SKETCH: usize = 64;
 
 /// What makes a message recognisable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Simhash over shingles of three normalised words, 16 hex digits. Near-identical texts differ in few bits.
     pub simhash: String,
+    /// The smallest hashes of the shingles, ascending, at most [`SKETCH`]: how much two texts have in common can be
+    /// estimated from them, and is exact for short ones.
+    pub sketch: Vec<u32>,
     /// How many shingles went in; 0 = no text.
     pub shingles: u32,
     /// The subject without case, digits, punctuation and `Re:`.
@@ -21,20 +24,6 @@ pub struct Fingerprint {
     /// Registrable domains that the message links to.
     pub domains: BTreeSet<String>,
 }
-
-/// Messages of one campaign.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Group {
-    /// Indexes into what was grouped, ascending.
-    pub members: Vec<usize>,
-    /// The subject of the first member.
-    pub subject: String,
-    /// Domains that its members link to.
-    pub domains: BTreeSet<String>,
-}
-
-/// How alike messages of one group are, by default: differing bits of 64.
-pub const DEFAULT_DISTANCE: u32 = 6;
 
 /// Words without what differs from copy to copy: case, digits, addresses, long tokens.
 fn words(text: &str) -> impl Iterator<Item = String> + '_ {
@@ -60,9 +49,12 @@ pub(crate) fn fingerprint(subject: &str, visible: &str, domains: BTreeSet<String
             }
         }
     }
+    // The upper half: as even as the whole, and half as long to carry.
+    let sketch: BTreeSet<u32> = shingles.iter().map(|s: &u64| (s >> 32) as u32).collect();
     let simhash = votes.iter().enumerate().filter(|(_, v)| **v > 0).fold(0u64, |hash, (i, _)| hash | 1 << i);
     Fingerprint {
         simhash: format!("{simhash:016x}"),
+        sketch: sketch.into_iter().take(SKETCH).collect(),
         shingles: u32::try_from(shingles.len()).unwrap_or(u32::MAX),
         subject: subject_key(subject),
         domains,
@@ -80,108 +72,60 @@ fn subject_key(subject: &str) -> String {
     words(rest).collect::<Vec<_>>().join(" ").chars().take(200).collect()
 }
 
-fn alike(a: (&Fingerprint, u64), b: (&Fingerprint, u64), distance: u32) -> bool {
-    let bits = (a.1 ^ b.1).count_ones();
-    let texts = a.0.shingles.min(b.0.shingles);
-    if texts >= MIN_SHINGLES && bits <= distance {
-        return true;
-    }
-    let equal = bits == 0 && a.0.shingles == b.0.shingles && texts > 0;
-    let subject = a.0.subject == b.0.subject && a.0.subject.chars().count() >= 8;
-    let shared = a.0.domains.intersection(&b.0.domains).next().is_some();
-    subject && (equal || shared || (texts >= MIN_SHINGLES && bits <= 2 * distance))
-}
-
-/// Groups messages; every message is in exactly one group, groups of one included. Largest first.
-/// `distance`: differing bits of 64 up to which texts count as near-identical ([`DEFAULT_DISTANCE`]).
-pub fn group<'a>(analyses: impl IntoIterator<Item = &'a Analysis>, distance: u32) -> Vec<Group> {
-    let all: Vec<&Analysis> = analyses.into_iter().collect();
-    let prints: Vec<(&Fingerprint, u64)> = all
-        .iter()
-        .map(|a| (&a.fingerprint, u64::from_str_radix(&a.fingerprint.simhash, 16).unwrap_or_default()))
-        .collect();
-    let mut leader: Vec<usize> = (0..all.len()).collect();
-    for i in 0..all.len() {
-        // Against leaders only, never from neighbour to neighbour: a chain of small steps must not join strangers.
-        if let Some(first) = (0..i).find(|&j| leader[j] == j && alike(prints[j], prints[i], distance)) {
-            leader[i] = first;
+impl Fingerprint {
+    /// How much of both texts is in common, 0 to 100 (Jaccard index of their shingles, estimated from the sketches).
+    pub fn likeness(&self, other: &Fingerprint) -> u32 {
+        let (mut a, mut b) = (self.sketch.iter().peekable(), other.sketch.iter().peekable());
+        let (mut union, mut common) = (0u32, 0u32);
+        // The smallest values of the union: beyond a full sketch's last value nothing is known of its text.
+        while union < SKETCH as u32 {
+            match (a.peek(), b.peek()) {
+                (None, None) => break,
+                (None, Some(_)) if self.sketch.len() == SKETCH => break,
+                (Some(_), None) if other.sketch.len() == SKETCH => break,
+                (Some(x), Some(y)) if x == y => {
+                    common += 1;
+                    a.next();
+                    b.next();
+                }
+                (Some(x), Some(y)) if x < y => drop(a.next()),
+                (Some(_), None) => drop(a.next()),
+                _ => drop(b.next()),
+            }
+            union += 1;
         }
+        if union == 0 { 0 } else { common * 100 / union }
     }
-    let mut groups: BTreeMap<usize, Group> = BTreeMap::new();
-    for (i, first) in leader.into_iter().enumerate() {
-        let group = groups.entry(first).or_insert_with(|| Group {
-            members: Vec::new(),
-            subject: all[first].subject.clone().unwrap_or_default(),
-            domains: BTreeSet::new(),
-        });
-        group.members.push(i);
-        group.domains.extend(all[i].fingerprint.domains.iter().cloned());
-    }
-    let mut groups: Vec<Group> = groups.into_values().collect();
-    groups.sort_by_key(|g| (usize::MAX - g.members.len(), g.members.first().copied()));
-    groups
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TEXT: &str = "Dear customer, your parcel 4711 could not be delivered because the address is not complete. \
-        Please confirm your address within 24 hours and pay the small fee of 1.99 so that we can deliver it tomorrow.";
+    fn print(text: &str) -> Fingerprint {
+        fingerprint("", text, BTreeSet::new())
+    }
 
-    fn message(subject: &str, text: &str, domains: &[&str]) -> Analysis {
-        let domains = domains.iter().map(|d| d.to_string()).collect();
-        Analysis {
-            subject: Some(subject.into()),
-            fingerprint: fingerprint(subject, text, domains),
-            ..Analysis::default()
+    #[test]
+    fn copies_that_differ_in_numbers_names_and_addresses_have_one_text() {
+        let a = print("Dear customer 4711, pay 1.99 at once to https://a.example/1 or write to me@a.example please");
+        let b = print("dear CUSTOMER 0815 pay 2.99 at once to https://b.example/2 or write to me@b.example please");
+        assert_eq!((a.likeness(&b), a.simhash == b.simhash), (100, true));
+        assert_eq!(print("").likeness(&print("")), 0);
+    }
+
+    #[test]
+    fn likeness_follows_what_is_in_common_for_short_and_long_texts() {
+        let words = |from: usize, to: usize| {
+            let word = |n: usize| (0..4).map(|i| char::from(b'a' + (n >> (4 * i) & 15) as u8)).collect::<String>();
+            (from..to).map(word).collect::<Vec<_>>().join(" ")
+        };
+        for (n, slack) in [(40, 3), (2_000, 15)] {
+            let (a, b, c) = (print(&words(0, n)), print(&words(n / 4, n + n / 4)), print(&words(n, 2 * n)));
+            let half = a.likeness(&b);
+            assert!(half.abs_diff(60) <= slack, "three quarters of each are shared, three fifths of both: {half}");
+            assert!(a.likeness(&c) <= 3 && a.likeness(&a) == 100);
+            assert_eq!(a.likeness(&b), b.likeness(&a));
         }
-    }
-
-    #[test]
-    fn copies_that_differ_in_numbers_and_names_fall_into_one_group() {
-        let all = [
-            message("Your parcel 1", TEXT, &["a.example"]),
-            message("Invoice", "Attached you find the invoice for the services of last month, payable at once.", &[]),
-            message(
-                "Parcel!",
-                &TEXT.replace("4711", "0815").replace("customer", "customer victim@home.example"),
-                &["b.example"],
-            ),
-        ];
-        let groups = group(&all, DEFAULT_DISTANCE);
-        assert_eq!(groups.iter().map(|g| g.members.clone()).collect::<Vec<_>>(), [vec![0, 2], vec![1]]);
-        assert_eq!(groups[0].domains.len(), 2);
-    }
-
-    #[test]
-    fn the_same_subject_towards_the_same_domain_is_one_campaign_whatever_the_filler() {
-        let a = message("Re: Your account is locked", "one two three", &["bad.example"]);
-        let b = message("your ACCOUNT is locked 77", "four five six seven", &["bad.example", "x.example"]);
-        let c = message("Your account is locked", "eight nine", &["other.example"]);
-        let groups = group([&a, &b, &c], DEFAULT_DISTANCE);
-        assert_eq!(groups.iter().map(|g| g.members.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2]]);
-    }
-
-    #[test]
-    fn messages_without_text_are_not_alike_for_that() {
-        let groups = group([&message("", "", &[]), &message("", "", &[])], DEFAULT_DISTANCE);
-        assert_eq!(groups.len(), 2);
-    }
-
-    #[test]
-    fn three_thousand_strangers_are_grouped_in_bounded_time() {
-        let all: Vec<Analysis> = (0..3_000u64)
-            .map(|i| {
-                let simhash = format!("{:016x}", i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-                Analysis {
-                    fingerprint: Fingerprint { simhash, shingles: 50, ..Fingerprint::default() },
-                    ..Analysis::default()
-                }
-            })
-            .collect();
-        let start = std::time::Instant::now();
-        assert_eq!(group(&all, DEFAULT_DISTANCE).iter().map(|g| g.members.len()).sum::<usize>(), 3_000);
-        assert!(start.elapsed() < std::time::Duration::from_secs(30), "{:?}", start.elapsed());
     }
 }

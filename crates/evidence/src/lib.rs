@@ -10,9 +10,9 @@
 //! ```
 //!
 //! Why separate: parsers of hostile input live behind one wall, and nothing else may pull them in. What it must never
-//! know: the network (no URL of the evidence is ever fetched, no name looked up), the node, keys, the pro forma's types
-//! (codes are strings here). Every value that comes out was written by an opponent: cleaned and bounded, shown as text
-//! only.
+//! know: the network (no URL of the evidence is ever fetched, no name looked up), the node, its keys. Of the pro forma it
+//! knows the codes and the form of an identifier. Every value that comes out was written by an opponent: cleaned and
+//! bounded, shown as text only. What is found, what it costs and what each warning means: docs/evidence.md.
 //!
 //! ```
 //! use lapwing_evidence::{analyse::analyse, limits::Limits};
@@ -29,15 +29,25 @@ pub mod address;
 pub mod analyse;
 pub mod analysis;
 pub mod auth;
+pub mod campaign;
 pub mod domain;
 pub mod draft;
 pub mod fingerprint;
 mod hashes;
 mod html;
+pub mod identify;
+pub mod keys;
 pub mod limits;
 pub mod links;
+pub mod lookalike;
+mod outlook;
+mod reading;
 pub mod received;
+pub mod redact;
+pub mod report;
 pub mod scan;
 pub mod text;
+pub mod verify;
 pub mod warning;
 pub mod worker;
+pub mod xarf;

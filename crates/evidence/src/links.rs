@@ -50,6 +50,8 @@ pub enum UrlSource {
     Unsubscribe,
     /// An image or another resource that the message loads.
     Embedded,
+    /// Named in a complaint around the message.
+    Reported,
 }
 
 /// What a URL points at.
@@ -94,6 +96,8 @@ pub(crate) struct Links {
     pub left_out: bool,
     pub emails: BTreeSet<String>,
     pub phones: BTreeSet<String>,
+    /// Accounts on a service, as `telegram:name`.
+    pub handles: BTreeSet<String>,
     max: usize,
 }
 
@@ -112,6 +116,13 @@ impl Links {
                 _ => self.written(link.as_str(), source),
             }
         }
+    }
+
+    /// Addresses in a name, where anything else is no link.
+    pub fn addresses(&mut self, text: &str) {
+        let mut finder = LinkFinder::new();
+        finder.kinds(&[LinkKind::Email]);
+        finder.links(text).for_each(|link| self.email(link.as_str()));
     }
 
     /// A URL as written. Without a scheme only what can hardly be anything else: `readme.md` and `U.S.A.` are no URLs.
@@ -181,6 +192,15 @@ impl Links {
             return;
         }
         self.total += 1;
+        if let Host::Domain(domain) = &host
+            && self.handles.len() < 100
+        {
+            match account(&domain.ascii, &url) {
+                Some(Account::Handle(handle)) => drop(self.handles.insert(handle)),
+                Some(Account::Phone(phone)) => drop(self.phones.insert(phone)),
+                None => {}
+            }
+        }
         let mut text = String::from(url);
         let cut = text.len() > MAX_URL;
         // The serialisation is ASCII, so every index is a boundary; `find` keeps that from being an assumption.
@@ -226,7 +246,28 @@ fn unwrap(url: Url) -> Url {
     }
 }
 
-fn percent_decoded(text: &str) -> String {
+enum Account {
+    Handle(String),
+    Phone(String),
+}
+
+/// The account that a link of a messaging service leads to: where victims are told to go on.
+fn account(host: &str, url: &Url) -> Option<Account> {
+    let first = url.path_segments()?.next().filter(|s| !s.is_empty())?;
+    let digits = |text: &str| text::tel(&format!("+{}", text.trim_start_matches('+'))).map(Account::Phone);
+    match host {
+        "t.me" | "telegram.me" => {
+            let name = first.len() >= 4 && first.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            let reserved = ["joinchat", "share", "addstickers", "proxy"].contains(&first);
+            (name && !reserved).then(|| Account::Handle(format!("telegram:{}", first.to_ascii_lowercase())))
+        }
+        "wa.me" => digits(first),
+        "api.whatsapp.com" => digits(&url.query_pairs().find(|(k, _)| k == "phone")?.1),
+        _ => None,
+    }
+}
+
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(b) = bytes.next() {
@@ -326,6 +367,22 @@ mod tests {
         let found = links.finish(&BTreeSet::new());
         assert!(found.iter().all(|f| f.cut && f.url.len() == MAX_URL));
         assert!(found.iter().map(|f| f.url.len()).sum::<usize>() <= URL_BUDGET);
+    }
+
+    #[test]
+    fn accounts_on_messaging_services_are_told_apart_from_their_pages() {
+        let mut links = Links::new(10);
+        for raw in [
+            "https://t.me/Prize_Office?start=1",
+            "https://t.me/joinchat/abc",
+            "https://wa.me/442079460958",
+            "https://api.whatsapp.com/send?phone=%2B4930901820&text=hi",
+            "https://wa.me/message/XYZ",
+        ] {
+            links.add(raw, None, UrlSource::Link);
+        }
+        assert_eq!(links.handles, BTreeSet::from(["telegram:prize_office".to_owned()]));
+        assert_eq!(links.phones, BTreeSet::from(["+442079460958".to_owned(), "+4930901820".to_owned()]));
     }
 
     #[test]

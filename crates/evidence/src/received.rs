@@ -27,6 +27,9 @@ pub struct Hop {
     /// The client's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_ip: Option<IpAddr>,
+    /// The client's port, where the line has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_port: Option<u16>,
     /// The server that wrote the line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_host: Option<String>,
@@ -47,6 +50,8 @@ pub enum IpSource {
     ReceivedSpf,
     /// Another header of the receiver (`X-Sender-IP`).
     ReceiverHeader,
+    /// The complaint around the message.
+    Report,
 }
 
 /// How far the sending ip can be relied on.
@@ -69,6 +74,12 @@ pub struct SendingIp {
     /// The name in the Received line, where that line decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// Its port, where the line has it: behind an address of many, only port and time tell whose it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// When, RFC 3339 UTC: the clock of the server that wrote the line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
     /// What decided.
     pub source: IpSource,
     /// Statements that say the same.
@@ -150,6 +161,7 @@ pub(crate) fn hop(received: &Received<'_>, raw: &str, date: Option<String>) -> H
         // "(Postfix, from userid 0)" names no host.
         from_host: received.from().map(name).filter(|n| !n.is_empty() && n != "userid"),
         from_ip,
+        from_port: from_ip.and_then(|ip| port_in_from_clause(raw, ip)),
         by_host: received.by().map(name).filter(|n| !n.is_empty()),
         date,
     }
@@ -159,6 +171,23 @@ fn ip_in_from_clause(raw: &str) -> Option<IpAddr> {
     let clause = raw.trim_start().strip_prefix("from")?;
     let mut words = clause.split(|c: char| c.is_whitespace() || "()[];,=".contains(c)).take(60);
     words.by_ref().take_while(|w| *w != "by").find_map(|w| w.trim_start_matches("IPv6:").parse().ok())
+}
+
+/// The client's port, as servers write it: `[192.0.2.7]:4711`, `(192.0.2.7:4711)`, `(port=4711 helo=x)`.
+fn port_in_from_clause(raw: &str, ip: IpAddr) -> Option<u16> {
+    let clause = raw.split(" by ").next()?;
+    let number = |text: &str| {
+        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<u16>().ok().filter(|port| *port > 0)
+    };
+    let ip = ip.to_string();
+    let beside = clause.match_indices(&ip).find_map(|(at, _)| {
+        let rest = clause[at + ip.len()..].trim_start_matches(']');
+        // without brackets, digits behind an IPv6 address are part of another one
+        let bracketed = rest.len() < clause.len() - at - ip.len() || ip.contains('.');
+        rest.strip_prefix(':').filter(|_| bracketed).and_then(number)
+    });
+    beside.or_else(|| number(clause.split("port=").nth(1)?))
 }
 
 /// Walks the chain from the top. See the module's drawing.
@@ -199,6 +228,8 @@ pub(crate) fn walk(hops: &[PlacedHop], statements: &[Statement]) -> Walk {
             sending_ip: decider.from_ip.map(|ip| SendingIp {
                 ip,
                 host: decider.from_host.clone(),
+                port: decider.from_port,
+                time: decider.date.clone(),
                 source: IpSource::Received,
                 agreeing,
                 confidence,
@@ -211,6 +242,8 @@ pub(crate) fn walk(hops: &[PlacedHop], statements: &[Statement]) -> Walk {
     let sending_ip = stated.map(|s| SendingIp {
         ip: s.ip,
         host: None,
+        port: None,
+        time: None,
         source: s.source,
         agreeing: Vec::new(),
         confidence: Confidence::Low,
@@ -227,7 +260,7 @@ mod tests {
     fn chain(lines: &[(&str, &str, &str)]) -> Vec<PlacedHop> {
         let some = |s: &str| (!s.is_empty()).then(|| s.to_owned());
         let hop = |(i, (from, ip, by)): (usize, &(&str, &str, &str))| PlacedHop {
-            hop: Hop { from_host: some(from), from_ip: ip.parse().ok(), by_host: some(by), date: None },
+            hop: Hop { from_host: some(from), from_ip: ip.parse().ok(), by_host: some(by), ..Hop::default() },
             at: 2 * i,
         };
         lines.iter().enumerate().map(hop).collect()
@@ -347,6 +380,10 @@ mod tests {
                 "192.0.2.7",
             ),
             (
+                "from [192.0.2.7] (port=4711 helo=x) by mx.example with esmtps (Exim 4.9) id 1; Mon, 1 Jan 2024 00:00:00 +0000",
+                "192.0.2.7",
+            ),
+            (
                 "from x.example (LHLO x) (192.0.2.7) by mx.example with LMTP; Mon, 1 Jan 2024 00:00:00 +0000",
                 "192.0.2.7",
             ),
@@ -354,6 +391,7 @@ mod tests {
             let message = format!("Received: {raw}\r\n\r\n");
             let parsed = mail_parser::MessageParser::default().parse(message.as_bytes()).unwrap();
             let hop = hop(parsed.received().unwrap(), raw, None);
+            assert_eq!(hop.from_port, raw.contains("4711").then_some(4711), "{raw}");
             assert_eq!(hop.from_ip, Some(ip.parse().unwrap()), "{raw}");
             assert_eq!(hop.by_host.as_deref(), Some("mx.example"), "{raw}");
         }

@@ -17,6 +17,8 @@ pub const MAX_DEPTH: usize = 8;
 pub const MAX_FILES: usize = 10_000;
 /// Messages of one mailbox.
 pub const MAX_MESSAGES: usize = 10_000;
+/// Messages of one scan.
+pub const MAX_MESSAGES_IN_ALL: usize = 50_000;
 const MAX_ENTRIES: usize = 100_000;
 
 /// What a folder holds.
@@ -52,8 +54,14 @@ pub struct ScannedFile {
 /// What a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileKind {
-    /// One message, or headers pasted.
+    /// One message; also a complaint in the Abuse Reporting Format around one.
     Eml,
+    /// Headers pasted into a text file.
+    Headers,
+    /// A report in XARF v4.
+    Xarf,
+    /// A message as Outlook saves it.
+    Outlook,
     /// A mailbox of several.
     Mbox {
         /// Where its messages are.
@@ -97,43 +105,80 @@ pub struct Skipped {
     pub reason: SkipReason,
 }
 
-/// The folder itself cannot be listed.
+/// What was named itself cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("listing the folder of samples `{}`", folder.display())]
+#[error("reading the samples `{}`", path.display())]
 pub struct ScanError {
-    folder: PathBuf,
+    path: PathBuf,
     #[source]
     source: io::Error,
 }
 
-/// Lists and hashes the regular files under `folder`.
+/// Lists and hashes the regular files under `folder`, or the file of that name.
 ///
 /// # Errors
-/// If the folder itself cannot be listed. Anything inside that cannot be read is in [`Scan::skipped`].
-pub fn scan(folder: &Path) -> Result<Scan, ScanError> {
-    let fail = |source| ScanError { folder: folder.to_owned(), source };
+/// If what is named itself cannot be read. Anything inside a folder that cannot is in [`Scan::skipped`].
+pub fn scan(named: &Path) -> Result<Scan, ScanError> {
+    scan_all(&[named], |_| ())
+}
+
+/// The same of several folders and files; each file once. `progress` is told how many bytes were read.
+///
+/// # Errors
+/// If something that is named itself cannot be read.
+pub fn scan_all(named: &[impl AsRef<Path>], mut progress: impl FnMut(u64)) -> Result<Scan, ScanError> {
     let mut out = Scan::default();
     let mut paths = Vec::new();
     let mut entries = 0;
+    for path in named.iter().map(AsRef::as_ref) {
+        let fail = |source| ScanError { path: path.to_owned(), source };
+        // What somebody names is meant, also behind a link; what is only found is not.
+        let meant = std::fs::canonicalize(path).map_err(fail)?;
+        if std::fs::metadata(&meant).map_err(fail)?.is_dir() {
+            list(&meant, &mut entries, &mut paths, &mut out).map_err(fail)?;
+        } else {
+            open_regular(&meant).map_err(fail)?;
+            paths.push(meant);
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    let mut names = BTreeMap::new();
+    let mut messages = 0;
+    for path in paths {
+        match file(&path, &mut progress) {
+            Ok(mut found) => {
+                found.name = unique(found.name, &mut names);
+                found.cut(MAX_MESSAGES_IN_ALL, &mut messages);
+                out.files.push(found);
+            }
+            Err(_) => out.skip(&path, SkipReason::Unreadable),
+        }
+    }
+    Ok(out)
+}
+
+/// The regular files under a folder.
+fn list(folder: &Path, entries: &mut usize, paths: &mut Vec<PathBuf>, out: &mut Scan) -> io::Result<()> {
     let mut waiting = vec![(folder.to_owned(), 0)];
     while let Some((path, depth)) = waiting.pop() {
         let listing = match std::fs::read_dir(&path) {
             Ok(listing) => listing,
-            Err(e) if depth == 0 => return Err(fail(e)),
+            Err(e) if depth == 0 => return Err(e),
             Err(_) => {
                 out.skip(&path, SkipReason::Unreadable);
                 continue;
             }
         };
         for entry in listing {
-            entries += 1;
+            *entries += 1;
             let Ok(entry) = entry else {
                 out.skip(&path, SkipReason::Unreadable);
                 break;
             };
             // The type of the entry itself: a link is a link, wherever it leads.
             match entry.file_type() {
-                _ if entries > MAX_ENTRIES || paths.len() >= MAX_FILES => {
+                _ if *entries > MAX_ENTRIES || paths.len() >= MAX_FILES => {
                     out.skip(&entry.path(), SkipReason::TooMany);
                     waiting.clear();
                     break;
@@ -147,18 +192,26 @@ pub fn scan(folder: &Path) -> Result<Scan, ScanError> {
             }
         }
     }
-    paths.sort();
-    let mut names = BTreeMap::new();
-    for path in paths {
-        match file(&path) {
-            Ok(mut found) => {
-                found.name = unique(found.name, &mut names);
-                out.files.push(found);
+    Ok(())
+}
+
+impl ScannedFile {
+    /// Messages of all files together are bounded: what is beyond stays in the manifest and is not analysed.
+    fn cut(&mut self, max: usize, taken: &mut usize) {
+        let own = match &mut self.kind {
+            FileKind::Mbox { messages } => {
+                let room = max.saturating_sub(*taken);
+                if messages.len() > room {
+                    messages.truncate(room);
+                    self.warnings.insert(Warning::TooManyMessages);
+                }
+                messages.len()
             }
-            Err(_) => out.skip(&path, SkipReason::Unreadable),
-        }
+            FileKind::Other => 0,
+            _ => 1,
+        };
+        *taken += own;
     }
-    Ok(out)
 }
 
 impl Scan {
@@ -200,13 +253,16 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn file(path: &Path) -> io::Result<ScannedFile> {
+fn file(path: &Path, progress: &mut impl FnMut(u64)) -> io::Result<ScannedFile> {
     let mut head = Vec::new();
     let mut splitter = Splitter::default();
+    let mut marked = Mark::default();
     let (size, sha256, blake3) = crate::hashes::stream(open_regular(path)?, |piece| {
-        let room = 512usize.saturating_sub(head.len()).min(piece.len());
+        let room = 2_048usize.saturating_sub(head.len()).min(piece.len());
         head.extend_from_slice(&piece[..room]);
         splitter.feed(piece);
+        marked.feed(piece);
+        progress(piece.len() as u64);
     })?;
     let (name, changed) = display_name(path);
     let mut warnings = BTreeSet::new();
@@ -214,23 +270,60 @@ fn file(path: &Path) -> io::Result<ScannedFile> {
         warnings.insert(Warning::NameSanitised);
     }
     let ending = name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase()).unwrap_or_default();
-    let (mut messages, cut) = splitter.finish();
-    let kind = if !messages.is_empty() && ending != "eml" {
-        FileKind::Mbox { messages: std::mem::take(&mut messages) }
+    let (messages, cut) = splitter.finish();
+    let json =
+        head.trim_ascii_start().strip_prefix(b"\xef\xbb\xbf").unwrap_or(head.trim_ascii_start()).starts_with(b"{");
+    let kind = if ending == "msg" && head.starts_with(COMPOUND_FILE) {
+        FileKind::Outlook
+    } else if json && (marked.seen || ending == "xarf") {
+        FileKind::Xarf
+    } else if !messages.is_empty() && ending != "eml" {
+        FileKind::Mbox { messages }
+    } else if ending == "txt" && looks_like_headers(&head) {
+        FileKind::Headers
     } else if ending == "eml" || looks_like_headers(&head) {
         FileKind::Eml
     } else {
         FileKind::Other
     };
     if cut && matches!(kind, FileKind::Mbox { .. }) {
-        warnings.insert(Warning::Truncated);
+        warnings.insert(Warning::TooManyMessages);
+    }
+    if ending == "msg" && kind == FileKind::Other {
+        warnings.insert(Warning::OutlookDamaged);
     }
     let media_type = match kind {
-        FileKind::Eml => "message/rfc822",
+        FileKind::Eml | FileKind::Headers => "message/rfc822",
         FileKind::Mbox { .. } => "application/mbox",
+        FileKind::Xarf => "application/json",
+        FileKind::Outlook => "application/vnd.ms-outlook",
         FileKind::Other => media_type(&head, &ending),
     };
     Ok(ScannedFile { path: path.to_owned(), name, kind, media_type, size, sha256, blake3, warnings })
+}
+
+/// How a compound file begins.
+const COMPOUND_FILE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
+
+/// Looks for the key that marks a report in XARF, however the bytes come.
+#[derive(Default)]
+struct Mark {
+    seen: bool,
+    tail: Vec<u8>,
+}
+
+impl Mark {
+    fn feed(&mut self, piece: &[u8]) {
+        if self.seen {
+            return;
+        }
+        let mark = crate::xarf::MARK;
+        let seam = [&self.tail[..], &piece[..piece.len().min(mark.len())]].concat();
+        let within = |bytes: &[u8]| bytes.windows(mark.len()).any(|w| w == mark);
+        self.seen = within(&seam) || within(piece);
+        let kept = [&self.tail[..], &piece[piece.len().saturating_sub(mark.len())..]].concat();
+        self.tail = kept[kept.len().saturating_sub(mark.len() - 1)..].to_vec();
+    }
 }
 
 /// By the first bytes where they are telling, else by the ending. Never decides what is done with a file.
@@ -297,9 +390,25 @@ fn looks_like_headers(head: &[u8]) -> bool {
         "reply-to",
         "received-spf",
     ];
-    let line = head.split(|b| *b == b'\n').find(|l| !l.trim_ascii().is_empty()).unwrap_or_default();
-    let name = line.split(|b| *b == b':').next().filter(|n| n.len() < line.len());
-    name.is_some_and(|n| FIRST.iter().any(|f| n.trim_ascii().eq_ignore_ascii_case(f.as_bytes())))
+    // What programs paste may begin with a header of their own: then one of the next few must be known.
+    let lines = head.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty());
+    let own = lines.filter(|l| !l.starts_with(b" ") && !l.starts_with(b"\t")).take(8);
+    for line in own {
+        let name = line.split(|b| *b == b':').next().filter(|n| n.len() < line.len()).map(<[u8]>::trim_ascii);
+        match name {
+            Some(name) if FIRST.iter().any(|f| name.eq_ignore_ascii_case(f.as_bytes())) => return true,
+            Some(name) if !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-') => {}
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// The messages of a mailbox in memory; none where it is no mailbox.
+pub(crate) fn split(mailbox: &[u8]) -> Vec<MessageRange> {
+    let mut splitter = Splitter::default();
+    splitter.feed(mailbox);
+    splitter.finish().0
 }
 
 /// Finds the messages of a mailbox in a stream of pieces. A separator is a `From ` line with a time in it, at the

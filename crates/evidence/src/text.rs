@@ -7,9 +7,15 @@ use std::collections::BTreeSet;
 /// Characters of a file name at most.
 pub const MAX_NAME_CHARS: usize = 255;
 
-/// Control characters, and those that reorder or hide what stands around them.
+/// Control characters, those that reorder or hide what stands around them, and those that are not seen at all, which
+/// senders strew into words that filters look for. (U+FE0F stays: it makes signs into pictures.)
 fn is_hidden(c: char) -> bool {
     c.is_control()
+        || matches!(
+            c,
+            '\u{AD}' | '\u{34F}' | '\u{115F}' | '\u{1160}' | '\u{180B}'..='\u{180F}' | '\u{3164}' | '\u{FFA0}'
+        )
+        || matches!(c, '\u{E0000}'..='\u{E0FFF}')
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{061C}')
 }
 
@@ -101,26 +107,82 @@ pub fn tel(raw: &str) -> Option<String> {
     raw.trim().strip_prefix('+').and_then(|rest| phone_at(rest.as_bytes()))
 }
 
-/// Wallets whose own checksum holds (Bitcoin base58check and bech32), and Ethereum addresses by form.
+/// Wallets whose own checksum holds (Bitcoin and Litecoin in base58check and bech32, Tron), and Ethereum addresses by
+/// form.
 pub fn wallets(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|w| (26..=90).contains(&w.len()))
-        .filter(|w| is_bitcoin(w) || is_ethereum(w))
+        .filter(|w| is_base58_wallet(w) || is_segwit(w) || is_ethereum(w))
         .map(str::to_owned)
         .take(100)
         .collect()
 }
 
-fn is_bitcoin(word: &str) -> bool {
-    if word.len() <= 35 && (word.starts_with('1') || word.starts_with('3')) {
-        let Ok(bytes) = bs58::decode(word).into_vec() else { return false };
-        let Some((payload, sum)) = bytes.split_last_chunk::<4>() else { return false };
-        return payload.len() == 21 && Sha256::digest(Sha256::digest(payload))[..4] == sum[..];
+/// Base58check with the first byte of its coin: Bitcoin, Litecoin, Tron.
+fn is_base58_wallet(word: &str) -> bool {
+    const COINS: &[(char, u8)] = &[('1', 0x00), ('3', 0x05), ('L', 0x30), ('M', 0x32), ('T', 0x41)];
+    let Some((_, version)) = COINS.iter().find(|(first, _)| word.starts_with(*first)).filter(|_| word.len() <= 35)
+    else {
+        return false;
+    };
+    let Ok(bytes) = bs58::decode(word).into_vec() else { return false };
+    let Some((payload, sum)) = bytes.split_last_chunk::<4>() else { return false };
+    payload.len() == 21 && payload[0] == *version && Sha256::digest(Sha256::digest(payload))[..4] == sum[..]
+}
+
+fn is_segwit(word: &str) -> bool {
+    let coin = ["bc1", "BC1", "ltc1", "LTC1"].iter().any(|hrp| word.starts_with(hrp));
+    coin && (CheckedHrpstring::new::<bech32::Bech32>(word).is_ok()
+        || CheckedHrpstring::new::<bech32::Bech32m>(word).is_ok())
+}
+
+/// Bank accounts (IBAN, ISO 13616) whose own checksum holds, without the blanks between their groups.
+pub fn bank_accounts(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let bytes = text.as_bytes();
+    for at in 0..bytes.len().saturating_sub(14) {
+        let begins = bytes[at].is_ascii_uppercase()
+            && bytes[at + 1].is_ascii_uppercase()
+            && bytes[at + 2].is_ascii_digit()
+            && bytes[at + 3].is_ascii_digit()
+            && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric());
+        if let Some(iban) = begins.then(|| iban_at(&bytes[at..])).flatten() {
+            found.insert(iban);
+            if found.len() == 100 {
+                break;
+            }
+        }
     }
-    let segwit = word.starts_with("bc1") || word.starts_with("BC1");
-    segwit
-        && (CheckedHrpstring::new::<bech32::Bech32>(word).is_ok()
-            || CheckedHrpstring::new::<bech32::Bech32m>(word).is_ok())
+    found
+}
+
+/// The longest prefix in groups of four that is an IBAN.
+fn iban_at(bytes: &[u8]) -> Option<String> {
+    let mut iban = String::new();
+    let mut best = None;
+    let mut rest = bytes.iter().take(44).peekable();
+    while let Some(b) = rest.next() {
+        match b {
+            b'0'..=b'9' | b'A'..=b'Z' => iban.push(char::from(*b)),
+            b' ' if iban.len().is_multiple_of(4) => continue,
+            _ => break,
+        }
+        let ends = rest.peek().is_none_or(|next| !next.is_ascii_alphanumeric());
+        if ends && (15..=34).contains(&iban.len()) && iban_holds(&iban) {
+            best = Some(iban.clone());
+        }
+    }
+    best
+}
+
+/// ISO 7064, mod 97-10: the first four characters to the end, letters as 10 to 35.
+fn iban_holds(iban: &str) -> bool {
+    let turned = iban.bytes().skip(4).chain(iban.bytes().take(4));
+    let sum = turned.fold(0u32, |sum, b| match b {
+        b'0'..=b'9' => (sum * 10 + u32::from(b - b'0')) % 97,
+        _ => (sum * 100 + u32::from(b - b'A') + 10) % 97,
+    });
+    sum == 1
 }
 
 fn is_ethereum(word: &str) -> bool {
@@ -232,6 +294,8 @@ mod tests {
     fn cleaned_text_is_one_line_of_bounded_length() {
         assert_eq!(clean(" a\r\n b\tc ", 100), ("a b c".into(), false));
         assert_eq!(clean("\u{1b}[31mred\u{202e}", 100), ("[31mred".into(), true));
+        assert_eq!(clean("B\u{E0139}i\u{AD}l\u{E0139}l", 100), ("Bill".into(), true), "strewn with what is not seen");
+        assert_eq!(clean("❤\u{FE0F} you", 100), ("❤\u{FE0F} you".into(), false));
         assert_eq!(clean(&"ö".repeat(50), 10).0, "ö".repeat(10));
     }
 
@@ -248,7 +312,19 @@ mod tests {
         let good = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa and bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
         assert_eq!(wallets(good).len(), 2);
         assert!(wallets("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5").is_empty());
+        // The zero account of Tron.
+        let others = "T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwb";
+        assert!(wallets(others).contains("T9yD14Nj9j7xAB4dbGeiX9h8unkKHxuWwb"), "{:?}", wallets(others));
         assert_eq!(wallets("0x00000000219ab540356cBB839Cbe05303d7705Fa.").len(), 1);
+    }
+
+    #[test]
+    fn a_bank_account_counts_only_if_its_checksum_holds() {
+        // The examples of the registry (ISO 13616).
+        let text = "Pay to GB82 WEST 1234 5698 7654 32 or DE89370400440532013000, reference NL00 ABCD 0000 0000 00.";
+        let found: Vec<_> = bank_accounts(text).into_iter().collect();
+        assert_eq!(found, ["DE89370400440532013000", "GB82WEST12345698765432"]);
+        assert!(bank_accounts("GB83 WEST 1234 5698 7654 32 xDE89370400440532013000 AB12").is_empty());
     }
 
     #[test]

@@ -11,6 +11,9 @@ macro_rules! warnings {
         }
 
         impl Warning {
+            /// Every warning.
+            pub const ALL: &'static [Warning] = &[$(Warning::$name),*];
+
             /// The stable code.
             pub const fn code(self) -> &'static str {
                 match self { $(Warning::$name => $code,)* }
@@ -44,8 +47,32 @@ warnings! {
     "name_sanitised" => NameSanitised,
     /// A domain imitates another one by its letters.
     "homograph" => Homograph,
+    /// A word of the subject or of the sender's name mixes scripts, or is written in letters that only look Latin.
+    "mixed_script" => MixedScript,
+    /// A domain looks like one of the list at hand.
+    "look_alike" => LookAlike,
     /// The Received chain and the receiver's own statement name different senders.
     "sending_ip_disputed" => SendingIpDisputed,
+    /// A complaint breaks the rules of its format; which, stands in the report.
+    "report_invalid" => ReportInvalid,
+    /// A complaint, or a file that is to be one, cannot be read at all.
+    "report_unreadable" => ReportUnreadable,
+    /// A complaint carries no message: only what it says itself is known.
+    "no_message_inside" => NoMessageInside,
+    /// A sample inside a complaint is no base64, or too large.
+    "sample_unreadable" => SampleUnreadable,
+    /// A sample inside a complaint is not the one that its hash names.
+    "sample_hash_mismatch" => SampleHashMismatch,
+    /// An Outlook message that is damaged: only a part of it could be read, or nothing.
+    "outlook_damaged" => OutlookDamaged,
+    /// The text of an Outlook message is there as RTF only, which is not read.
+    "rtf_only" => RtfOnly,
+    /// More signatures than are verified: none was.
+    "too_many_signatures" => TooManySignatures,
+    /// More messages than are analysed.
+    "too_many_messages" => TooManyMessages,
+    /// What was found in all messages together is more than is kept.
+    "too_much_found" => TooMuchFound,
     /// The mail library failed on it.
     "parser_failed" => ParserFailed,
     /// The file is longer than the limits; only its beginning was read.
@@ -76,6 +103,14 @@ impl std::fmt::Display for Warning {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn every_code_is_explained_in_the_documentation() {
+        let page = include_str!("../../../docs/evidence.md");
+        for warning in Warning::ALL {
+            assert!(page.contains(&format!("\n| `{warning}` | ")), "{warning} is missing");
+        }
+    }
 
     #[test]
     fn the_code_in_json_is_the_code_in_words() {

@@ -2,22 +2,26 @@
 //!
 //! ```text
 //!   parent                                   child (`lapwing`, hidden subcommand, empty environment)
-//!   spawn, own process group        ──────►  limits on itself: address space, CPU, files, processes
-//!   {"length":…,"limits":…}\n bytes ──────►  analyse
+//!   spawn, own process group        ──────►  limits on itself: address space, CPU, processes, no file, no socket
+//!   {task, lengths, limits}\n        ──────►
+//!   records at hand, bytes          ──────►  analyse
 //!   at most 1 MiB, at most 2 s      ◄──────  JSON, exit
 //! ```
 //! Whatever becomes of the child, the parent gets an answer in bounded time: an analysis, or a warning that says why
 //! there is none. One child for each message: a message can spoil only its own analysis.
 
-use crate::analyse::analyse;
+use crate::analyse::{Input, analyse_as};
 use crate::analysis::Analysis;
+use crate::keys::{self, Keys};
 use crate::limits::Limits;
+use crate::redact::{self, Place};
 use crate::scan::{FileKind, Scan, ScannedFile};
 use crate::warning::Warning;
 use crate::{hashes, scan};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process_group, setrlimit, waitid,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -26,13 +30,15 @@ use std::num::NonZero;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 /// Bytes of a worker's answer at most.
 pub const MAX_ANSWER: u64 = 1 << 20;
-const MAX_REQUEST_LINE: u64 = 4_096;
+/// Bytes of all answers kept of one scan; what comes after is counted and named, not kept.
+pub const MAX_ANSWERS: u64 = 256 << 20;
+const MAX_REQUEST_LINE: u64 = 64 * 1024;
 /// Workers at the same time.
 const MAX_WORKERS: usize = 8;
 
@@ -68,11 +74,32 @@ pub struct Item {
     pub index: Option<u32>,
     /// What is known of it.
     pub analysis: Option<Analysis>,
+    /// What it cost.
+    #[serde(default)]
+    pub cost: Cost,
     /// What went wrong around the analysis; what was odd inside stands in the analysis.
     pub warnings: BTreeSet<Warning>,
 }
 
+/// What the analysis of one message took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// From the start of the worker to its answer or its end, milliseconds.
+    pub ms: u64,
+    /// The most memory that the worker held at once, bytes; unknown where it died.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_bytes: Option<u64>,
+}
+
 impl Item {
+    /// How the message is named among others: its file, and which message of a mailbox, from 1.
+    pub fn label(&self) -> String {
+        match self.index {
+            Some(index) => format!("{}#{}", self.name, index + 1),
+            None => self.name.clone(),
+        }
+    }
+
     /// The warnings around and inside the analysis.
     pub fn all_warnings(&self) -> BTreeSet<Warning> {
         let inside = self.analysis.iter().flat_map(|a| a.warnings.iter().copied());
@@ -80,11 +107,31 @@ impl Item {
     }
 }
 
+/// What a worker is to do with the bytes.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Task {
+    Analyse(Input),
+    /// Where do these texts stand, decoded?
+    Find(Vec<String>),
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request {
+    task: Task,
+    /// Bytes of records, which come first.
+    keys: u64,
+    /// Bytes of the sample.
     length: u64,
     limits: Limits,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Answer<T> {
+    found: T,
+    peak_bytes: Option<u64>,
 }
 
 /// Why a worker gave up. Its parent only sees that it ended without an answer.
@@ -121,6 +168,8 @@ pub enum ServeError {
 pub fn serve(input: impl Read, mut output: impl Write) -> Result<(), ServeError> {
     // A panic is reported as a warning of the message; its text may quote the message and belongs in no log.
     std::panic::set_hook(Box::new(|_| {}));
+    // Opened now, read at the end: afterwards nothing can be opened.
+    let status = std::fs::File::open("/proc/self/status").ok();
     confine(&Limits::CEILING)?;
     let mut input = BufReader::new(input);
     let mut line = Vec::new();
@@ -128,13 +177,36 @@ pub fn serve(input: impl Read, mut output: impl Write) -> Result<(), ServeError>
     let request: Request = serde_json::from_slice(&line).map_err(ServeError::Request)?;
     let limits = request.limits.capped();
     confine(&limits)?;
-    let length = request.length.min(limits.max_bytes);
-    // All at once: growing by doubling would need three times the memory, and a refusal here ends the process with the
-    // words that the parent knows.
+    let records = take(&mut input, request.keys.min(keys::MAX_BYTES as u64 * 2))?;
+    let bytes = take(&mut input, request.length.min(limits.max_bytes))?;
+    match request.task {
+        Task::Analyse(kind) => {
+            // The parent has read the records before: what it sends reads.
+            let keys = Keys::parse(&String::from_utf8_lossy(&records)).unwrap_or_default();
+            answer(analyse_as(kind, &bytes, &limits, &keys), status, &mut output)
+        }
+        Task::Find(texts) => answer(redact::places(&bytes, &texts, &limits), status, &mut output),
+    }
+}
+
+/// All at once: growing by doubling would need three times the memory, and a refusal here ends the process with the words
+/// that the parent knows.
+fn take(input: &mut impl Read, length: u64) -> Result<Vec<u8>, ServeError> {
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(usize::MAX));
     input.take(length).read_to_end(&mut bytes).map_err(ServeError::Read)?;
-    let answer = serde_json::to_vec(&analyse(&bytes, &limits)).map_err(ServeError::Encode)?;
+    Ok(bytes)
+}
+
+fn answer<T: Serialize>(found: T, status: Option<std::fs::File>, output: &mut impl Write) -> Result<(), ServeError> {
+    let peak_bytes = status.and_then(|file| peak(&io::read_to_string(file).ok()?));
+    let answer = serde_json::to_vec(&Answer { found, peak_bytes }).map_err(ServeError::Encode)?;
     output.write_all(&answer).and_then(|()| output.flush()).map_err(ServeError::Write)
+}
+
+/// The high water mark of memory, as the system states it.
+fn peak(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
 }
 
 /// Sets hard limits on this process; they can only be lowered afterwards.
@@ -145,7 +217,8 @@ fn confine(limits: &Limits) -> Result<(), ServeError> {
         ("address space", Resource::As, limits.memory_bytes),
         ("CPU time", Resource::Cpu, cpu_seconds),
         ("core files", Resource::Core, 0),
-        ("open files", Resource::Nofile, 16),
+        // What is open stays open; nothing more: no file, no socket, so no network.
+        ("open files", Resource::Nofile, 0),
         ("file size", Resource::Fsize, 0),
         ("processes", Resource::Nproc, 0),
     ] {
@@ -157,10 +230,60 @@ fn confine(limits: &Limits) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// Analyses one message in a worker: an analysis or why there is none.
+/// What a worker found, and what it took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What is known of the message.
+    pub analysis: Analysis,
+    /// The most memory that the worker held at once, bytes.
+    pub peak_bytes: Option<u64>,
+    /// Bytes of its answer.
+    pub answer_bytes: u64,
+}
+
+/// Analyses one message in a worker: an analysis or why there is none. Nothing is verified.
 pub fn analyse_bytes(worker: &WorkerCommand, bytes: &[u8], limits: &Limits) -> Result<Analysis, Warning> {
+    analyse_input(worker, Input::Message, bytes, limits, &Keys::default()).map(|found| found.analysis)
+}
+
+/// Analyses one sample in a worker; signatures are verified where `keys` holds any.
+pub fn analyse_input(
+    worker: &WorkerCommand,
+    input: Input,
+    bytes: &[u8],
+    limits: &Limits,
+    keys: &Keys,
+) -> Result<Found, Warning> {
+    let (answer, answer_bytes) = ask(worker, Task::Analyse(input), bytes, limits, keys)?;
+    Ok(Found { analysis: answer.found, peak_bytes: answer.peak_bytes, answer_bytes })
+}
+
+/// Where `texts` stand in a message once it is decoded, whatever their case; in a worker, since it is parsed for that.
+pub fn find_texts(
+    worker: &WorkerCommand,
+    bytes: &[u8],
+    texts: &[String],
+    limits: &Limits,
+) -> Result<Vec<Place>, Warning> {
+    ask::<Vec<Place>>(worker, Task::Find(texts.to_vec()), bytes, limits, &Keys::default()).map(|(a, _)| a.found)
+}
+
+fn ask<T: DeserializeOwned + Default>(
+    worker: &WorkerCommand,
+    task: Task,
+    bytes: &[u8],
+    limits: &Limits,
+    keys: &Keys,
+) -> Result<(Answer<T>, u64), Warning> {
     let limits = limits.capped();
     let deadline = Instant::now() + Duration::from_millis(limits.wall_ms);
+    let kept = bytes.len().min(usize::try_from(limits.max_bytes).unwrap_or(usize::MAX));
+    let records = keys.lines();
+    let request = Request { task, keys: records.len() as u64, length: kept as u64, limits };
+    let mut message = serde_json::to_vec(&request).unwrap_or_default();
+    message.push(b'\n');
+    message.extend_from_slice(records.as_bytes());
+    message.extend_from_slice(&bytes[..kept]);
     let child = Command::new(&worker.program)
         .args(&worker.args)
         .env_clear()
@@ -172,7 +295,7 @@ pub fn analyse_bytes(worker: &WorkerCommand, bytes: &[u8], limits: &Limits) -> R
         .spawn()
         .map_err(|_| Warning::WorkerUnavailable)?;
     let mut running = Running { child };
-    let outcome = running.converse(bytes, &limits, deadline);
+    let outcome = running.converse(message, deadline);
     let status = running.end(if outcome.is_ok() { deadline } else { Instant::now() });
     match outcome {
         Err(Late) => Err(Warning::WorkerTimeout),
@@ -195,12 +318,7 @@ struct Running {
 impl Running {
     /// Hands the message over and takes the answer. Three pipes move at once, each on a thread of its own: a child that
     /// stops reading or floods one of them cannot hold up the others. The threads end when the child's group is gone.
-    fn converse(&mut self, bytes: &[u8], limits: &Limits, deadline: Instant) -> Result<Said, Late> {
-        let kept = bytes.len().min(usize::try_from(limits.max_bytes).unwrap_or(usize::MAX));
-        let request = Request { length: kept as u64, limits: *limits };
-        let mut message = serde_json::to_vec(&request).unwrap_or_default();
-        message.push(b'\n');
-        message.extend_from_slice(&bytes[..kept]);
+    fn converse(&mut self, message: Vec<u8>, deadline: Instant) -> Result<Said, Late> {
         if let Some(mut stdin) = self.child.stdin.take() {
             // A child that is gone breaks the pipe; that it is gone shows in its status.
             std::thread::spawn(move || drop(stdin.write_all(&message)));
@@ -248,13 +366,15 @@ fn read_apart(pipe: Option<impl Read + Send + 'static>, max: u64) -> mpsc::Recei
 }
 
 /// What the end of a worker means.
-fn judge(said: Said, status: Option<ExitStatus>) -> Result<Analysis, Warning> {
+fn judge<T: DeserializeOwned + Default>(said: Said, status: Option<ExitStatus>) -> Result<(Answer<T>, u64), Warning> {
     const CPU_LIMIT: i32 = 24; // SIGXCPU
     if said.answer.len() as u64 > MAX_ANSWER {
         return Err(Warning::WorkerBadAnswer);
     }
     match status {
-        Some(status) if status.success() => serde_json::from_slice(&said.answer).map_err(|_| Warning::WorkerBadAnswer),
+        Some(status) if status.success() => serde_json::from_slice(&said.answer)
+            .map(|answer| (answer, said.answer.len() as u64))
+            .map_err(|_| Warning::WorkerBadAnswer),
         // The words of the Rust runtime when the allocator gives nothing.
         _ if said.complaint.windows(17).any(|w| w == b"memory allocation") => Err(Warning::WorkerOutOfMemory),
         Some(status) if status.signal() == Some(CPU_LIMIT) => Err(Warning::WorkerTimeout),
@@ -266,7 +386,8 @@ fn judge(said: Said, status: Option<ExitStatus>) -> Result<Analysis, Warning> {
 pub fn analyse_file(worker: &WorkerCommand, path: &Path, limits: &Limits) -> Item {
     let raw = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
     let (name, changed) = crate::text::file_name(&raw);
-    let mut item = analyse_range(worker, path, 0, u64::MAX, None, limits);
+    let whole = Range { path, offset: 0, length: u64::MAX, input: Input::Message, sha256: None };
+    let (mut item, _) = analyse_range(worker, &whole, limits, &Keys::default());
     if changed {
         item.warnings.insert(Warning::NameSanitised);
     }
@@ -274,33 +395,17 @@ pub fn analyse_file(worker: &WorkerCommand, path: &Path, limits: &Limits) -> Ite
 }
 
 /// Analyses every message that a scan found, several at a time, in the order of the scan. Files that are no mail give
-/// no item. `progress` is told how many of how many are done, from any thread.
+/// no item. Signatures are verified where `keys` holds any. `progress` is told how many of how many are done, from any
+/// thread.
 pub fn analyse_scan(
     worker: &WorkerCommand,
     scan: &Scan,
     limits: &Limits,
+    keys: &Keys,
     progress: impl Fn(usize, usize) + Sync,
 ) -> Vec<Item> {
-    struct Job<'a> {
-        file: &'a ScannedFile,
-        index: Option<u32>,
-        offset: u64,
-        length: u64,
-    }
-    let mut jobs = Vec::new();
-    for file in &scan.files {
-        match &file.kind {
-            FileKind::Eml => jobs.push(Job { file, index: None, offset: 0, length: u64::MAX }),
-            FileKind::Mbox { messages } => jobs.extend(messages.iter().enumerate().map(|(i, m)| Job {
-                file,
-                index: u32::try_from(i).ok(),
-                offset: m.offset,
-                length: m.length,
-            })),
-            FileKind::Other => {}
-        }
-    }
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let jobs = jobs(scan);
+    let (next, done, kept) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU64::new(0));
     let items: Mutex<Vec<Option<Item>>> = Mutex::new(vec![None; jobs.len()]);
     let threads = std::thread::available_parallelism().map_or(2, NonZero::get).min(MAX_WORKERS).min(jobs.len().max(1));
     std::thread::scope(|scope| {
@@ -309,9 +414,12 @@ pub fn analyse_scan(
                 while let Some((i, job)) =
                     Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, jobs.get(i)?)))
                 {
-                    let expected = job.index.is_none().then_some(job.file.sha256.as_str());
-                    let item = analyse_range(worker, &job.file.path, job.offset, job.length, expected, limits);
-                    let item = Item { name: job.file.name.clone(), index: job.index, ..item };
+                    let (item, bytes) = analyse_range(worker, &job.range, limits, keys);
+                    let mut item = Item { name: job.file.name.clone(), index: job.index, ..item };
+                    if kept.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_ANSWERS {
+                        item.analysis = None;
+                        item.warnings.insert(Warning::TooMuchFound);
+                    }
                     if let Ok(mut items) = items.lock() {
                         items[i] = Some(item);
                     }
@@ -324,44 +432,81 @@ pub fn analyse_scan(
     items.into_iter().flatten().collect()
 }
 
-fn analyse_range(
-    worker: &WorkerCommand,
-    path: &Path,
+/// A sample inside a file.
+struct Range<'a> {
+    path: &'a Path,
     offset: u64,
     length: u64,
-    expected_sha256: Option<&str>,
-    limits: &Limits,
-) -> Item {
-    let mut warnings = BTreeSet::new();
-    let mut analysis = None;
-    match read_range(path, offset, length, limits) {
-        Err(_) => {
-            warnings.insert(Warning::Unreadable);
-        }
-        Ok((bytes, whole)) => {
-            if !whole {
-                warnings.insert(Warning::TooLarge);
-            } else if expected_sha256.is_some_and(|expected| hashes::of(&bytes).0 != expected) {
-                warnings.insert(Warning::ChangedSinceScan);
-            }
-            match analyse_bytes(worker, &bytes, limits) {
-                Ok(found) => analysis = Some(found),
-                Err(why) => {
-                    warnings.insert(why);
-                }
-            }
+    input: Input,
+    /// Of the whole file, where the sample is all of it.
+    sha256: Option<&'a str>,
+}
+
+struct Job<'a> {
+    file: &'a ScannedFile,
+    index: Option<u32>,
+    range: Range<'a>,
+}
+
+fn jobs(scan: &Scan) -> Vec<Job<'_>> {
+    let mut jobs = Vec::new();
+    for file in &scan.files {
+        let whole = |input| Job {
+            file,
+            index: None,
+            range: Range { path: &file.path, offset: 0, length: u64::MAX, input, sha256: Some(&file.sha256) },
+        };
+        match &file.kind {
+            FileKind::Eml | FileKind::Headers => jobs.push(whole(Input::Message)),
+            FileKind::Xarf => jobs.push(whole(Input::Xarf)),
+            FileKind::Outlook => jobs.push(whole(Input::Outlook)),
+            FileKind::Mbox { messages } => jobs.extend(messages.iter().enumerate().map(|(i, m)| Job {
+                file,
+                index: u32::try_from(i).ok(),
+                range: Range { offset: m.offset, length: m.length, sha256: None, ..whole(Input::Message).range },
+            })),
+            FileKind::Other => {}
         }
     }
-    Item { name: String::new(), index: None, analysis, warnings }
+    jobs
+}
+
+/// The item, still without a name, and how many bytes the answer had.
+fn analyse_range(worker: &WorkerCommand, range: &Range<'_>, limits: &Limits, keys: &Keys) -> (Item, u64) {
+    let mut item =
+        Item { name: String::new(), index: None, analysis: None, cost: Cost::default(), warnings: BTreeSet::new() };
+    let Ok((bytes, whole)) = read_range(range, limits) else {
+        item.warnings.insert(Warning::Unreadable);
+        return (item, 0);
+    };
+    if !whole {
+        item.warnings.insert(Warning::TooLarge);
+    } else if range.sha256.is_some_and(|expected| hashes::of(&bytes).0 != expected) {
+        item.warnings.insert(Warning::ChangedSinceScan);
+    }
+    let start = Instant::now();
+    let outcome = analyse_input(worker, range.input, &bytes, limits, keys);
+    item.cost.ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match outcome {
+        Ok(found) => {
+            item.cost.peak_bytes = found.peak_bytes;
+            item.analysis = Some(found.analysis);
+            (item, found.answer_bytes)
+        }
+        Err(why) => {
+            item.warnings.insert(why);
+            (item, 0)
+        }
+    }
 }
 
 /// The bytes, and whether they are all.
-fn read_range(path: &Path, offset: u64, length: u64, limits: &Limits) -> io::Result<(Vec<u8>, bool)> {
-    let mut file = scan::open_regular(path)?;
-    file.seek(SeekFrom::Start(offset))?;
-    let max = length.min(limits.capped().max_bytes);
+fn read_range(range: &Range<'_>, limits: &Limits) -> io::Result<(Vec<u8>, bool)> {
+    let mut file = scan::open_regular(range.path)?;
+    file.seek(SeekFrom::Start(range.offset))?;
+    let max = range.length.min(limits.capped().max_bytes);
     let mut bytes = Vec::new();
     (&mut file).take(max).read_to_end(&mut bytes)?;
-    let whole = max == length || file.read(&mut [0])? == 0;
+    let whole = max == range.length || file.read(&mut [0])? == 0;
     Ok((bytes, whole))
 }

@@ -1,11 +1,13 @@
 //! Hostile messages, made here: each is survived in bounded time and space, with a warning.
 
-use lapwing_evidence::analyse::analyse;
+use lapwing_evidence::analyse::{Input, analyse, analyse_as};
 use lapwing_evidence::analysis::Analysis;
+use lapwing_evidence::keys::Keys;
 use lapwing_evidence::limits::Limits;
 use lapwing_evidence::warning::Warning;
 use lapwing_evidence::worker::MAX_ANSWER;
 use proptest::prelude::*;
+use std::io::{Cursor, Write};
 use std::time::{Duration, Instant};
 
 /// Analyses, and holds what must hold for every message whatever it is. Unoptimised code on a busy machine is allowed
@@ -183,6 +185,152 @@ fn markup_made_to_be_slow_is_read_in_bounded_time() {
     }
 }
 
+/// As a report in XARF.
+fn survive_report(bytes: &[u8]) -> Analysis {
+    let start = Instant::now();
+    let found = analyse_as(Input::Xarf, bytes, &Limits::default(), &Keys::default());
+    assert!(start.elapsed() < Duration::from_secs(20), "took {:?}", start.elapsed());
+    assert!((serde_json::to_vec(&found).expect("plain data").len() as u64) < MAX_ANSWER);
+    found
+}
+
+#[test]
+fn reports_of_wrong_types_depth_and_size_are_named_for_what_they_are() {
+    for text in ["", "{", "[]", "null", "{\"xarf_version\": 1", &"[".repeat(100_000), &"{\"a\":".repeat(100_000)] {
+        warned(&survive_report(text.as_bytes()), Warning::ReportUnreadable);
+    }
+    let all = ["xarf_version", "report_id", "timestamp", "reporter", "sender", "source_identifier", "source_port"];
+    let more = ["category", "type", "protocol", "smtp_from", "evidence", "tags", "url", "asn", "spam_indicators"];
+    for wrong in
+        ["null", "true", "-1", "1e400", "[]", "{}", "\"\\u0000\\u202e\"", "[[[[]]]]", "{\"payload\": {}}", "[7, {}]"]
+    {
+        let fields: Vec<String> = all.iter().chain(&more).map(|f| format!("\"{f}\": {wrong}")).collect();
+        let found = survive_report(format!("{{{}}}", fields.join(",")).as_bytes());
+        let unreadable = found.warnings.contains(&Warning::ReportUnreadable);
+        assert!(unreadable || found.warnings.contains(&Warning::ReportInvalid), "{wrong}: {:?}", found.warnings);
+        assert!(found.report.is_none_or(|r| r.faults.len() <= 50 && r.urls.len() <= 50));
+    }
+    let item = "{\"content_type\": \"message/rfc822\", \"payload\": \"RnJvbTogYUBiLmV4YW1wbGUNCg0KaGk=\"}";
+    let many = format!("{{\"evidence\": [{}]}}", vec![item; 5_000].join(","));
+    let found = survive_report(many.as_bytes());
+    warned(&found, Warning::Truncated);
+    assert!(found.attachments_total <= 50);
+}
+
+#[test]
+fn a_huge_sample_inside_a_report_is_passed_over_and_a_large_one_read() {
+    let report = |bytes: usize| {
+        let payload = data_encoding::BASE64.encode(&vec![b'x'; bytes]);
+        format!(
+            "{{\"xarf_version\": \"4.2.0\", \"evidence\": [{{\"content_type\": \"text/plain\", \"payload\": \"{payload}\"}}]}}"
+        )
+    };
+    let found = survive_report(report(23 << 20).as_bytes());
+    assert_eq!((found.attachments[0].size, found.report.map(|r| r.samples)), (23 << 20, Some(1)));
+    warned(&survive_report(report(6 << 20).as_bytes()), Warning::ReportInvalid);
+    let limits = Limits { max_bytes: 64 << 20, ..Limits::default() };
+    let small = Limits { max_bytes: 1 << 20, ..limits };
+    let whole = report(800_000);
+    let found = analyse_as(Input::Xarf, whole.as_bytes(), &small, &Keys::default());
+    warned(&found, Warning::Truncated);
+    let truncated =
+        "{\"xarf_version\": \"4.2.0\", \"evidence\": [{\"content_type\": \"text/plain\", \"payload\": \"AAA\"}]}";
+    warned(&survive_report(truncated.as_bytes()), Warning::SampleUnreadable);
+}
+
+#[test]
+fn a_saved_message_with_any_bits_turned_over_is_survived() {
+    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).expect("a file in memory");
+    let headers: Vec<u8> = "From: a@b.example\r\nSubject: x\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    file.create_storage("/__attach_version1.0_#00000000").expect("a storage");
+    for (path, content) in [
+        ("/__properties_version1.0", vec![0; 64]),
+        ("/__substg1.0_007D001F", headers),
+        ("/__substg1.0_1000001F", vec![b'a'; 9_000]),
+        ("/__attach_version1.0_#00000000/__substg1.0_37010102", vec![7; 5_000]),
+    ] {
+        file.create_stream(path).and_then(|mut s| s.write_all(&content)).expect("written");
+    }
+    file.flush().expect("written");
+    let whole = file.into_inner().into_inner();
+    let read = |bytes: &[u8]| analyse_as(Input::Outlook, bytes, &Limits::default(), &Keys::default());
+    assert_eq!(read(&whole).subject.as_deref(), Some("x"));
+    let mut state = 88_172_645_463_325_252u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % (1 << 30)).unwrap_or(0)
+    };
+    let start = Instant::now();
+    let (mut damaged, mut whole_still) = (0, 0);
+    for round in 0..600 {
+        let mut bytes = whole.clone();
+        for _ in 0..=round % 12 {
+            // The first half of the rounds turns bits of the container's own tables.
+            let at = next() % if round < 300 { bytes.len().min(2_048) } else { bytes.len() };
+            bytes[at] ^= 1 << (next() % 8);
+        }
+        bytes.truncate(if round % 7 == 0 { next() % bytes.len() } else { bytes.len() });
+        let found = read(&bytes);
+        let named = [Warning::OutlookDamaged, Warning::ParserFailed].iter().any(|w| found.warnings.contains(w));
+        damaged += usize::from(named);
+        whole_still += usize::from(found.subject.is_some());
+    }
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(damaged > 50 && whole_still > 50, "{damaged} named, {whole_still} still read");
+}
+
+#[test]
+fn what_an_attachment_is_packed_with_is_never_unpacked() {
+    // The first bytes of a zip archive that claims four gigabytes, again and again.
+    let zip = b"PK\x03\x04\x14\0\0\0\x08\0\0\0\0\0\0\0\0\0\xff\xff\0\0\xff\xff\xff\xff\x01\0\0\0a\x4b\x4c\x04\0"
+        .repeat(2_000);
+    let mail = format!(
+        "From: a@b.example\r\nContent-Type: application/zip; name=b.zip\r\nContent-Disposition: attachment\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\n{}",
+        data_encoding::BASE64.encode(&zip)
+    );
+    let found = survive(mail.as_bytes());
+    assert_eq!((found.attachments[0].size, found.attachments_total, found.urls_total), (zip.len() as u64, 1, 0));
+}
+
+#[test]
+fn a_base64_text_that_is_cut_off_is_read_as_far_as_it_goes() {
+    let whole = data_encoding::BASE64.encode(b"see https://first.example/ and then https://second.example/ and more");
+    let mail = format!(
+        "From: a@b.example\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
+        &whole[..51]
+    );
+    let found = survive(mail.as_bytes());
+    assert_eq!(found.urls[0].url, "https://first.example/");
+}
+
+#[test]
+fn a_complaint_with_headers_only_or_with_nothing_is_still_read() {
+    let report = |third: &str| {
+        format!(
+            "From: abuse@provider.example\r\nContent-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n\
+             --b\r\n\r\nsee below\r\n--b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\n\
+             User-Agent: x/1\r\nVersion: 1\r\nSource-IP: 192.0.2.7\r\nSource-Port: 4711\r\n\
+             Arrival-Date: Tue, 2 Jan 2024 10:00:00 +0000\r\nOriginal-Mail-From: <a@spam.example>\r\n\
+             Original-Rcpt-To: <me@home.example>\r\nReported-Domain: spam.example\r\n\r\n{third}--b--\r\n"
+        )
+    };
+    let third = "--b\r\nContent-Type: text/rfc822-headers\r\n\r\nFrom: bad@spam.example\r\nSubject: inner\r\nTo: me@home.example\r\n\r\n";
+    let found = survive(report(third).as_bytes());
+    assert_eq!((found.subject.as_deref(), found.from[0].email.as_str()), (Some("inner"), "bad@spam.example"));
+    let sender = found.sending_ip.expect("the report names it");
+    assert_eq!((sender.ip.to_string().as_str(), sender.port), ("192.0.2.7", Some(4711)));
+    assert_eq!(sender.time.as_deref(), Some("2024-01-02T10:00:00Z"));
+    assert_eq!(found.return_path.map(|a| a.email).as_deref(), Some("a@spam.example"));
+
+    let alone = survive(report("").as_bytes());
+    warned(&alone, Warning::NoMessageInside);
+    assert!(alone.sending_ip.is_some() && alone.recipients.contains("me@home.example"));
+    assert!(alone.domains.iter().any(|d| d.domain.ascii == "spam.example"));
+}
+
 #[test]
 fn an_abuse_report_is_about_the_message_inside() {
     let mail = "From: abuse@provider.example\r\nTo: agency@home.example\r\nSubject: report\r\n\
@@ -190,7 +338,7 @@ fn an_abuse_report_is_about_the_message_inside() {
         --b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\nVersion: 1\r\n\r\n\
         --b\r\nContent-Type: message/rfc822\r\n\r\nFrom: bad@spam.example\r\nSubject: inner\r\n\r\nhttps://inner.example/\r\n--b--\r\n";
     let found = survive(mail.as_bytes());
-    assert!(found.from_abuse_report);
+    assert!(found.report.is_some());
     assert_eq!((found.subject.as_deref(), found.from[0].email.as_str()), (Some("inner"), "bad@spam.example"));
 }
 
@@ -200,6 +348,26 @@ proptest! {
     #[test]
     fn arbitrary_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..4_096)) {
         survive(&bytes);
+    }
+
+    #[test]
+    fn arbitrary_values_in_a_report_are_survived(
+        values in proptest::collection::vec(
+            prop_oneof![
+                Just("null".to_owned()), Just("[]".to_owned()), Just("{}".to_owned()), Just("1e9".to_owned()),
+                Just("\"192.0.2.7\"".to_owned()), Just("\"2024-13-45T99:99:99Z\"".to_owned()),
+                Just("\"RnJvbTogYQ==\"".to_owned()), Just("\"https://a.example/\"".to_owned()),
+                "[a-z@.:/ ]{0,20}".prop_map(|t| format!("\"{t}\"")),
+            ],
+            16,
+        )
+    ) {
+        const FIELDS: [&str; 16] = [
+            "xarf_version", "report_id", "timestamp", "reporter", "source_identifier", "source_port", "category", "type",
+            "smtp_from", "smtp_to", "evidence", "url", "domain", "asn", "file_hashes", "subject",
+        ];
+        let fields: Vec<String> = FIELDS.iter().zip(values).map(|(f, v)| format!("\"{f}\":{v}")).collect();
+        survive_report(format!("{{{}}}", fields.join(",")).as_bytes());
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod charter;
 mod config;
 mod contact;
 mod doctor;
+mod drafts;
 mod erasure;
 mod evidence;
 pub mod fail;
@@ -197,6 +198,8 @@ enum Verb {
     #[command(subcommand)]
     Case(case::Case),
     #[command(subcommand)]
+    Draft(drafts::Draft),
+    #[command(subcommand)]
     Note(internal::Note),
     Assign(internal::Assign),
     #[command(subcommand)]
@@ -297,6 +300,7 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
         Verb::Leave(v) => v.run(ctx),
         Verb::Refer(v) => return v.run(ctx),
         Verb::Case(v) => v.run(ctx),
+        Verb::Draft(v) => v.run(ctx),
         Verb::Note(v) => v.run(ctx),
         Verb::Assign(v) => v.run(ctx),
         Verb::Absence(v) => v.run(ctx),

@@ -20,13 +20,19 @@ use clap::{Args, Subcommand};
 use lapwing_api::ops::Op;
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::types::{
-    Check, Checked, Draft, EvidenceView, ReferralDetail, ReferralRow, Said, Stuck, Submit as SubmitBody,
+    Check, Checked, Draft, DraftRow, DraftSave, EvidenceView, ReferralDetail, ReferralRow, Said, Stuck,
+    Submit as SubmitBody,
 };
+use lapwing_evidence::draft::{DraftParts, draft_of};
+use lapwing_evidence::keys::Keys;
+use lapwing_evidence::lookalike::LookAlikes;
 use lapwing_node::folder;
 use lapwing_record::form::{CollectionMethod, EvidenceItem, Form};
 use lapwing_record::statement::{Acknowledge, Decide, Kind};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -58,6 +64,17 @@ pub enum Refer {
         /// The referral.toml.
         file: PathBuf,
     },
+    /// Saves a draft at the node with its evidence: others go on with it, and it counts among what waits to be sent.
+    #[command(after_help = "Examples:
+  lapwing refer save ./case-7/referral.toml
+  lapwing refer save ./case-7/referral.toml --template parcel-fraud")]
+    Save {
+        /// The referral.toml.
+        file: PathBuf,
+        /// Makes it a template of this name: to begin with, never sent itself. Its evidence stays here.
+        #[arg(long, value_name = "NAME")]
+        template: Option<String>,
+    },
     /// Submits a draft with its evidence. Durable on this node before the answer; running it again submits nothing twice.
     #[command(after_help = "Examples:
   lapwing refer submit ./case-7/referral.toml
@@ -85,6 +102,10 @@ pub struct New {
     /// Folder of samples: .eml, mailboxes, anything else. Copied; the originals stay untouched.
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
+    /// Only one campaign of the samples, by its id (lapwing evidence analyse DIR --campaigns); the rest is left out and
+    /// named.
+    #[arg(long, value_name = "ID", requires = "from")]
+    campaign: Option<String>,
     /// NAME of the agency that is asked.
     #[arg(long, value_name = "NAME")]
     to: String,
@@ -107,6 +128,9 @@ pub struct Submit {
     /// Wait for the other node's receipt, at most so long (an hour where nothing is said).
     #[arg(long, value_name = "DURATION", value_parser = seconds, num_args = 0..=1, default_missing_value = "1h")]
     wait: Option<Duration>,
+    /// Why it goes ahead of a more harmful draft; kept with the case.
+    #[arg(long, value_name = "REASON")]
+    ahead_because: Option<String>,
 }
 
 /// Filters.
@@ -163,6 +187,7 @@ impl Refer {
             Refer::New(new) => new.run(ctx)?,
             Refer::Check { file } => return check_draft(ctx, &file),
             Refer::Who { file } => who::who(ctx, &file)?,
+            Refer::Save { file, template } => save(ctx, file, template)?,
             Refer::Submit(submit) => submit.run(ctx)?,
             Refer::List(list) => list.run(ctx)?,
             Refer::Show { thread, seen } => {
@@ -182,14 +207,61 @@ impl Refer {
     }
 }
 
+/// Saves a draft at the node.
+fn save(ctx: &Ctx, file: PathBuf, template: Option<String>) -> Done {
+    let mut draft: ReferralToml = read_toml(&file)?;
+    let node = ctx.node()?;
+    let thread = match &template {
+        Some(_) => {
+            draft.form.evidence = None;
+            node.call::<Draft>(Op::Drafts, &[], &json!({}))?.thread
+        }
+        None => {
+            let submit = Submit { file, wait: None, ahead_because: None };
+            submit.upload_all(ctx, &node, &draft.form)?
+        }
+    };
+    let body = DraftSave { to: template.is_none().then_some(draft.to), form: draft.form, template };
+    let row: DraftRow = match node.call(Op::DraftSave, &[&thread], &body) {
+        // one that was opened for a template that cannot be kept
+        Err(problem) if body.template.is_some() => {
+            let _: Result<Value, Problem> = node.call(Op::DraftDrop, &[&thread], &json!({}));
+            return Err(problem);
+        }
+        other => other?,
+    };
+    ctx.out.answer(&row, || {
+        ctx.out.line(format!("saved: draft {}", short(&row.thread)));
+    });
+    Ok(())
+}
+
+/// A pro forma as a file that can be gone on with.
+pub fn template_text(to: Option<&str>, form: &Form) -> Result<String, Problem> {
+    let file = BTreeMap::from([("form", form)]);
+    let form = toml::to_string(&file).map_err(|e| wrong(format!("the draft cannot be written as TOML: {e}")))?;
+    let to = toml::Value::from(to.unwrap_or_default());
+    Ok(format!("# The agency that is asked: its NAME, or 8 characters of its id or more.\nto = {to}\n\n{form}"))
+}
+
 impl New {
     fn run(self, ctx: &Ctx) -> Done {
         fail::free(&self.out)?;
-        let samples = self.from.as_deref().map(|dir| super::evidence::read(ctx.out, dir)).transpose()?;
-        let parts = samples.as_ref().map(|s| s.parts.clone()).unwrap_or_default();
+        let read = |dir| super::evidence::read(ctx.out, &[dir], &Keys::default(), &LookAlikes::default());
+        let samples = self.from.as_deref().map(read).transpose()?;
+        let parts = match (&samples, &self.campaign) {
+            (Some(samples), Some(id)) => draft_of(&samples.scan, &samples.items, id).ok_or_else(|| {
+                wrong(format!("the samples hold no campaign {id}"))
+                    .hint("`lapwing evidence analyse DIR --campaigns` lists them.")
+            })?,
+            (Some(samples), None) => samples.parts.clone(),
+            (None, _) => DraftParts::default(),
+        };
+        let kept: BTreeSet<&str> = parts.manifest.iter().map(|item| item.name.as_str()).collect();
         let text = draft::toml_of(&self.to, &self.language, self.method, &parts)?;
         folder::create_dir(&self.out.join("evidence")).map_err(fail::file)?;
-        for file in samples.iter().flat_map(|s| &s.scan.files) {
+        let files = samples.iter().flat_map(|s| &s.scan.files).filter(|f| kept.contains(f.name.as_str()));
+        for file in files {
             let to = self.out.join("evidence").join(&file.name);
             let content = std::fs::File::open(&file.path).map_err(|e| fail::io("open", &file.path, e))?;
             super::transfer::save(&to, content, |hashes| match hex::encode(&hashes.sha256) == file.sha256 {
@@ -199,10 +271,20 @@ impl New {
         }
         let path = self.out.join("referral.toml");
         folder::write_new(&path, text.as_bytes()).map_err(fail::file)?;
-        let value = json!({ "file": path, "messages": parts.messages, "items": parts.manifest.len(), "parties": parts.parties.len() });
+        let value = json!({
+            "file": path, "messages": parts.messages, "items": parts.manifest.len(), "parties": parts.parties.len(),
+            "campaigns": parts.groups, "left_out": parts.left_out,
+        });
         ctx.out.answer(&value, || {
             if samples.is_some() {
-                super::evidence::show(ctx.out, &parts);
+                super::evidence::summary(ctx.out, &parts);
+                let several = parts.groups.iter().filter(|g| g.messages > 1).count();
+                if several > 1 {
+                    ctx.out.line(format!(
+                        "\nnote: {several} campaigns of several messages are in this one draft; `--campaign ID` drafts one \
+                         of them",
+                    ));
+                }
             }
             ctx.out.line(format!("\nnext: fill in {}, then: lapwing refer check {}", path.display(), path.display()));
         });
@@ -241,7 +323,12 @@ impl Submit {
         }
         wait::until_interrupted("stopped; run it again to go on");
         let thread = self.upload_all(ctx, &node, &draft.form)?;
-        let body = SubmitBody { to: draft.to, form: draft.form, give_up_days: draft.give_up_days };
+        let body = SubmitBody {
+            to: Some(draft.to),
+            form: Some(draft.form),
+            ahead_because: self.ahead_because.clone(),
+            give_up_days: draft.give_up_days,
+        };
         let said: Said = node.call(Op::Submit, &[&thread], &body)?;
         let value = serde_json::to_value(&said).expect("plain data is JSON");
         if !ctx.out.json {

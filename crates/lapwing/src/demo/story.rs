@@ -387,7 +387,8 @@ impl Story<'_> {
                 )?)
             })?;
         }
-        let submit = Submit { to: to.to_owned(), form: form.clone(), give_up_days: None };
+        let submit =
+            Submit { to: Some(to.to_owned()), form: Some(form.clone()), ahead_because: None, give_up_days: None };
         let said: Said = until("the referral is submitted", PATIENCE, || {
             self.stage.call(from, Op::Submit, &[&draft.thread], &submit)
         })?;

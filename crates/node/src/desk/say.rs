@@ -17,7 +17,7 @@ use lapwing_record::form::Form;
 use lapwing_record::id::Digest;
 use lapwing_record::identity::words;
 use lapwing_record::membership::Approval;
-use lapwing_record::statement::{BlobRef, Body, Kind, Stmt};
+use lapwing_record::statement::{BlobRef, Body, Kind, Stmt, Tlp};
 
 impl Desk {
     pub(super) fn prepare(&self, call: &Call) -> Answer {

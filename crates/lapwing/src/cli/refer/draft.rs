@@ -134,7 +134,17 @@ pub fn toml_of(to: &str, language: &str, method: CollectionMethod, parts: &Draft
     }
     for group in parts.groups.iter().take(10) {
         let domains = group.domains.iter().map(|d| remark(d)).collect::<Vec<_>>().join(", ");
-        put(w, &format!("# campaign of {} messages: {} → {domains}", group.messages, remark(&group.subject)));
+        let (id, subject) = (remark(&group.id), remark(&group.subject));
+        put(w, &format!("# campaign {id} of {} messages: {subject} → {domains}", group.messages));
+    }
+    if parts.groups.len() > 10 {
+        put(w, &format!("# and {} smaller ones", parts.groups.len() - 10));
+    }
+    for name in parts.left_out.iter().take(200) {
+        put(w, &format!("# left out: {}", remark(name)));
+    }
+    if parts.left_out.len() > 200 {
+        put(w, &format!("# and {} more left out", parts.left_out.len() - 200));
     }
     for (code, samples) in &parts.warnings {
         let some = samples.iter().take(3).map(|s| remark(s)).collect::<Vec<_>>().join(", ");
@@ -253,9 +263,16 @@ pub fn toml_of(to: &str, language: &str, method: CollectionMethod, parts: &Draft
         put(w, &format!("method = {}", text(method.code())));
         put(w, "original = true");
         put(w, "#id = \"\"");
-        put(w, &format!("#collected_at = {}", text(&today.to_string())));
+        // The receiving server's own time; the form refuses what was collected after it was made.
+        match item.collected_at.as_ref().filter(|at| at.get(..10).is_some_and(|day| *day < *today.to_string())) {
+            Some(at) => put(w, &format!("collected_at = {}", text(at))),
+            None => put(w, &format!("#collected_at = {}", text(&today.to_string()))),
+        }
         put(w, "#collected_by = \"requester\"");
-        put(w, "#personal_data = true");
+        match item.personal_data {
+            Some(inside) => put(w, &format!("personal_data = {inside}")),
+            None => put(w, "#personal_data = true"),
+        }
         put(w, &format!("#redaction_of = {}", digest(&item.sha256)?));
         put(
             w,
@@ -318,7 +335,9 @@ fn party(w: &mut String, found: &DraftParty) {
     let _ = writeln!(w, "identifiers = [");
     for id in &found.identifiers {
         let seen = if id.seen == 1 { "1 message".to_owned() } else { format!("{} messages", id.seen) };
-        let _ = writeln!(w, "  {{ kind = {}, value = {} }}, # {seen}", text(&id.kind), text(&id.value));
+        let port = id.port.map(|p| format!(", port = {p}")).unwrap_or_default();
+        let time = id.time.as_ref().map(|t| format!(", time = {}", text(t))).unwrap_or_default();
+        let _ = writeln!(w, "  {{ kind = {}, value = {}{port}{time} }}, # {seen}", text(&id.kind), text(&id.value));
     }
     let _ = writeln!(w, "]");
     if found.left_out > 0 {
@@ -352,6 +371,8 @@ mod tests {
                 identifiers: vec![DraftIdentifier {
                     kind: "ip".into(),
                     value: "192.0.2.7".into(),
+                    port: Some(4711),
+                    time: Some("2026-01-02T10:00:00Z".into()),
                     seen: 2,
                     samples: vec![],
                 }],
@@ -364,8 +385,12 @@ mod tests {
                 blake3: "00".repeat(32),
                 sha256: "11".repeat(32),
                 description: None,
+                collected_at: Some("2026-01-02T10:00:00Z".into()),
+                personal_data: Some(true),
             }],
+            left_out: vec![nasty.into()],
             groups: vec![lapwing_evidence::draft::DraftGroup {
+                id: "c-aaaaaaaa".into(),
                 subject: nasty.into(),
                 messages: 2,
                 domains: vec![nasty.into()],
