@@ -13,6 +13,12 @@ const ELSEWHERE: &[(Code, &str, &str, &str)] = &[
         "crates/node/src/desk/testnodes.rs",
         "a_node_that_stops_says_so_to_those_who_still_ask",
     ),
+    (
+        Code::SearchNotReady,
+        "Code::SearchNotReady",
+        "crates/node/src/desk/testnodes/searching.rs",
+        "a_damaged_index_is_made_anew_by_itself_and_never_answers_with_less",
+    ),
     (Code::DiskFull, "Code::DiskFull", "crates/http/src/request.rs", "a_full_disk_is_told_from_a_broken_one"),
     (Code::Unreachable, "Code::Unreachable", "crates/api/src/client.rs", "a_node_that_is_not_there_is_a_clear_problem"),
     (

@@ -179,7 +179,9 @@ mod tests {
         for op in [Op::Submit, Op::Say, Op::TokenNew, Op::EvidencePut, Op::Export, Op::EvidenceGet, Op::CaseErase] {
             assert!(noted.contains(&op), "{op:?}");
         }
-        for op in [Op::Status, Op::Referral, Op::ReferralCheck, Op::Prepare, Op::Events, Op::Audit, Op::Search, Op::Seen] {
+        for op in
+            [Op::Status, Op::Referral, Op::ReferralCheck, Op::Prepare, Op::Events, Op::Audit, Op::Search, Op::Seen]
+        {
             assert!(!noted.contains(&op), "{op:?}");
         }
     }

@@ -298,7 +298,9 @@ impl Node {
             EngineConfig { auto_clear: settings.policy.auto_clear, seed: u64::from_le_bytes(keys::random::<8>()?) };
         let search = Search::open(&folder.search(), &keys.at_rest)?;
         let mut since = Since::new(search.position());
-        let mut engine = replay(&charter, &own, &config, &journal.reader(), Some(&index), |fact, position| since.add(fact, position))?;
+        let mut engine = replay(&charter, &own, &config, &journal.reader(), Some(&index), |fact, position| {
+            since.add(fact, position)
+        })?;
         if engine.state().my_id().current().feed != keys.feed.public() {
             return Err(NodeError::OtherFeed);
         }

@@ -35,6 +35,7 @@ mod profile;
 mod proposal;
 mod refer;
 pub mod run_options;
+mod search;
 mod status;
 mod table;
 mod token;
@@ -187,6 +188,8 @@ enum Verb {
     Refer(refer::Refer),
     #[command(subcommand)]
     Case(case::Case),
+    Search(Box<search::Search>),
+    Seen(search::Seen),
     Verify(verify::Verify),
     #[command(subcommand)]
     Evidence(evidence::Evidence),
@@ -280,6 +283,8 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
         Verb::Leave(v) => v.run(ctx),
         Verb::Refer(v) => return v.run(ctx),
         Verb::Case(v) => v.run(ctx),
+        Verb::Search(v) => v.run(ctx),
+        Verb::Seen(v) => v.run(ctx),
         Verb::Verify(v) => return v.run(ctx),
         Verb::Evidence(v) => v.run(ctx),
         Verb::Completions(v) => v.run(ctx),

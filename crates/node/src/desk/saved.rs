@@ -70,8 +70,9 @@ impl Desk {
     pub(super) fn run_search(&self, call: &Call) -> Answer {
         let mut saved = self.saved(call)?;
         let (index, view) = self.index()?;
-        let question = saved_question(&view.state, &saved.filters)
-            .map_err(|p| if p.code == Code::Invalid { Problem { code: Code::Conflict, status: 409, ..p } } else { p })?;
+        let question = saved_question(&view.state, &saved.filters).map_err(|p| {
+            if p.code == Code::Invalid { Problem { code: Code::Conflict, status: 409, ..p } } else { p }
+        })?;
         let found = index.search(&question, Order::NEWEST, None, MAX_FOUND).map_err(|e| unusable(&e))?;
         let before = saved.last.take();
         let known = before.as_ref().map(|r| &r.found);

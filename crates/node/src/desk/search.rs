@@ -247,8 +247,9 @@ impl Desk {
         let (index, view) = self.index()?;
         let Asking { question, order } = asking(&view.state, call)?;
         let limit = paging::limit(call)?;
-        let bad =
-            || Problem::new(Code::Malformed, "`cursor` is not one that this search gave").hint("Begin without a cursor.");
+        let bad = || {
+            Problem::new(Code::Malformed, "`cursor` is not one that this search gave").hint("Begin without a cursor.")
+        };
         let behind = call.params.get("cursor").map(|c| after(order, c).ok_or_else(bad)).transpose()?;
         let found = index.search(&question, order, behind, limit).map_err(|e| unusable(&e))?;
         let last = found.hits.last().map(|h| h.at);
@@ -337,13 +338,27 @@ mod tests {
         assert_eq!(problem.code, Code::Invalid);
         let mut paths: Vec<&str> = wrong.iter().map(|(n, _)| *n).collect();
         paths.sort_unstable();
-        assert_eq!(problem.faults.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), paths.iter().map(|p| format!("filters.{p}")).collect::<Vec<_>>());
+        assert_eq!(
+            problem.faults.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(),
+            paths.iter().map(|p| format!("filters.{p}")).collect::<Vec<_>>()
+        );
         let alone = saved_question(world.state(), &filters(&[("with", "nobody")])).map(|_| ()).unwrap_err();
         assert_eq!((alone.code, alone.faults[0].path.as_str()), (Code::NotFound, "filters.with"));
         let backwards = filters(&[("changed_since", "2026-11-02"), ("changed_until", "2026-11-01T00:00:00Z")]);
-        assert_eq!(saved_question(world.state(), &backwards).map(|_| ()).unwrap_err().faults[0].path, "filters.changed_until");
+        assert_eq!(
+            saved_question(world.state(), &backwards).map(|_| ()).unwrap_err().faults[0].path,
+            "filters.changed_until"
+        );
         assert!(saved_question(world.state(), &Filters::new()).is_err());
-        let right = [("text", "prize"), ("stage", "closed,decided"), ("with", "polder"), ("country", "nl,GB"), ("ip", "192.0.2.0/24"), ("channel", "email"), ("submitted_since", "2026-11-01")];
+        let right = [
+            ("text", "prize"),
+            ("stage", "closed,decided"),
+            ("with", "polder"),
+            ("country", "nl,GB"),
+            ("ip", "192.0.2.0/24"),
+            ("channel", "email"),
+            ("submitted_since", "2026-11-01"),
+        ];
         saved_question(world.state(), &filters(&right)).unwrap();
     }
 
@@ -355,7 +370,9 @@ mod tests {
             assert_eq!(after(order, &cursor(order, at)), Some(at));
         }
         assert_eq!(after(Order::Relevance, &cursor(Order::NEWEST, at)), None);
-        for bad in ["", "zz", "61", &hex::encode(b"changed 1"), &hex::encode(b"changed 1 2 3"), &hex::encode(b"changed x 2")] {
+        for bad in
+            ["", "zz", "61", &hex::encode(b"changed 1"), &hex::encode(b"changed 1 2 3"), &hex::encode(b"changed x 2")]
+        {
             assert_eq!(after(Order::NEWEST, bad), None, "{bad}");
         }
         assert!(FACETS.iter().all(|f| label_of(f).is_some()));

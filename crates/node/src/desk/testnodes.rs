@@ -44,6 +44,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+mod searching;
+
 struct Nobody;
 
 impl PeersView for Nobody {
@@ -116,7 +118,11 @@ fn start(agency: &TestAgency, file: &CharterFile) -> (TestNode, Arc<Copying>, mp
         vault: Vault::new(agency.pid(), network, agency.feed.clone(), keyring).unwrap(),
         book: Book { journal: journal.reader(), index: Index::open(&folder.index(), 1 << 20).unwrap() },
         blobs: BlobStore::open(disk, &folder.blobs()).unwrap(),
-        search: { let search = Search::open(&folder.search(), &[2; 32]).unwrap(); search.begin(engine.state(), Since::new(None)); search },
+        search: {
+            let search = Search::open(&folder.search(), &[2; 32]).unwrap();
+            search.begin(engine.state(), Since::new(None));
+            search
+        },
         searches: SavedSearches::open(&folder.searches(), &[2; 32]).unwrap(),
         view: View::of(&engine, None),
     });

@@ -243,7 +243,10 @@ mod tests {
         assert_eq!(country_of(country("nl").unwrap()), "NL");
         assert!(["", "N", "NLD", "1x", "é"].iter().all(|bad| country(bad).is_none()));
         let at = "2026-11-30T23:59:59.999Z".parse::<jiff::Timestamp>().unwrap().as_millisecond() as u64;
-        assert_eq!((month_of(month(at).unwrap()), month_of(month(at + 1).unwrap())), ("2026-11".into(), "2026-12".into()));
+        assert_eq!(
+            (month_of(month(at).unwrap()), month_of(month(at + 1).unwrap())),
+            ("2026-11".into(), "2026-12".into())
+        );
         assert_eq!(month(u64::MAX), None);
     }
 

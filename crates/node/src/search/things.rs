@@ -18,8 +18,7 @@ use std::net::IpAddr;
 /// Lengths at which the networks of an IPv4 address are noted.
 const V4: [u8; 7] = [8, 12, 16, 20, 24, 28, 32];
 /// Of an IPv6 address: each half byte where providers are given networks, each byte beyond.
-const V6: [u8; 21] =
-    [16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 72, 80, 88, 96, 104, 112, 120, 128];
+const V6: [u8; 21] = [16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 72, 80, 88, 96, 104, 112, 120, 128];
 /// Networks that one question about a network may stand for.
 const MAX_NETS: u32 = 256;
 /// Characters of a value at most.
@@ -108,7 +107,11 @@ impl Net {
         let step = *steps.iter().find(|s| **s >= self.len).expect("the last step is the whole address");
         let more = u32::from(step - self.len);
         if more > MAX_NETS.ilog2() {
-            return Err(format!("a network of /{} is too wide: /{} or narrower", self.len, step as u32 - MAX_NETS.ilog2()));
+            return Err(format!(
+                "a network of /{} is too wide: /{} or narrower",
+                self.len,
+                step as u32 - MAX_NETS.ilog2()
+            ));
         }
         let nets = (0..1_u128 << more).map(|n| first | (n << (128 - u32::from(step))));
         Ok(nets.map(|bits| net(all, step, bits)).collect())
@@ -211,7 +214,8 @@ pub fn canonical(kind: IdentifierKind, value: &str) -> Option<String> {
             }
         }
         IdentifierKind::Email => {
-            let (local, domain) = value.rsplit_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty())?;
+            let (local, domain) =
+                value.rsplit_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty())?;
             format!("{}@{}", local.to_lowercase(), host(domain).unwrap_or_else(|| domain.to_lowercase()))
         }
         IdentifierKind::Asn => {
