@@ -209,6 +209,11 @@ pub fn watch(address: &str, bearer: &str, after: Option<&str>, end: &str) -> Str
     all
 }
 
+fn saved(scene: &Scene, name: &str) -> Answer {
+    let search = json!({ "name": name, "filters": { "ip": "192.0.2.0/24", "text": "complaints" } });
+    scene.post("harbour", Op::SearchSave, &[], &search)
+}
+
 /// Calls an operation so that it works.
 pub fn call(scene: &mut Scene, op: Op) -> Answer {
     let nothing = json!({});
@@ -238,6 +243,8 @@ pub fn call(scene: &mut Scene, op: Op) -> Answer {
         | Op::Identity
         | Op::Notices
         | Op::Referrals
+        | Op::Search
+        | Op::SearchFacets
         | Op::Erasures
         | Op::Absences
         | Op::Audit
@@ -253,6 +260,19 @@ pub fn call(scene: &mut Scene, op: Op) -> Answer {
             std::fs::write(&config, text.replace("[notify]", "[notify]\ncommand = [\"/bin/cat\"]")).unwrap();
             scene.others.push(town.start("teller", &[]));
             scene.post("teller", op, &[], &nothing)
+        }
+        Op::Seen => {
+            let asks = json!([{ "value": "192.0.2.7" }, { "kind": "domain", "value": "never.example" }]);
+            scene.post("harbour", op, &[], &json!({ "identifiers": asks }))
+        }
+        Op::SavedSearches => {
+            saved(scene, "listed");
+            get(scene)
+        }
+        Op::SearchSave => saved(scene, "kept"),
+        Op::SearchRun | Op::SearchDrop => {
+            saved(scene, "run");
+            scene.post("harbour", op, &["run"], &nothing)
         }
         Op::CaseErase => {
             let (draft, item) = scene.draft();

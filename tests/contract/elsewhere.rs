@@ -19,6 +19,12 @@ const ELSEWHERE: &[(Code, &str, &str, &str)] = &[
         "tests/release.rs",
         "a_red_case_has_no_road_out_but_its_officers_eyes_and_what_was_tried_is_on_the_trail",
     ),
+    (
+        Code::SearchNotReady,
+        "Code::SearchNotReady",
+        "crates/node/src/desk/testnodes/searching.rs",
+        "a_damaged_index_is_made_anew_by_itself_and_never_answers_with_less",
+    ),
     (Code::DiskFull, "Code::DiskFull", "crates/http/src/request.rs", "a_full_disk_is_told_from_a_broken_one"),
     (Code::Unreachable, "Code::Unreachable", "crates/api/src/client.rs", "a_node_that_is_not_there_is_a_clear_problem"),
     (

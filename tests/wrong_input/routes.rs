@@ -89,6 +89,9 @@ fn good(w: &World, op: Op) -> Good {
         Op::Prepare | Op::Say => Good { at: "polder", ..with(&[case], "kind", acknowledge) },
         Op::Referral | Op::Export | Op::CaseErase => path(&[case]),
         Op::CaseHold => with(&[case], "stands", json!({ "stands": true })),
+        Op::Seen => with(&[], "identifiers", json!({ "identifiers": [{ "value": "prize.example" }] })),
+        Op::SearchSave => with(&[], "name", json!({ "name": "bent", "filters": { "text": "prize" } })),
+        Op::SearchRun | Op::SearchDrop => path(&["nobody"]),
         Op::EvidenceFetch | Op::EvidenceGet => path(&[case, &w.blob]),
         Op::Live
         | Op::Ready
@@ -116,6 +119,9 @@ fn good(w: &World, op: Op) -> Good {
         | Op::Notices
         | Op::Drafts
         | Op::Referrals
+        | Op::Search
+        | Op::SearchFacets
+        | Op::SavedSearches
         | Op::Erasures
         | Op::Audit
         | Op::Backup
@@ -373,9 +379,60 @@ impl Rows<'_> {
             | Op::Identity
             | Op::Notices
             | Op::Erasures
+            | Op::SavedSearches
             | Op::OpenApi
             | Op::Docs
             | Op::Drafts => {}
+            Op::Search | Op::SearchFacets => {
+                for (key, bad) in [
+                    ("text", "\"open"),
+                    ("text", "!!"),
+                    ("stage", "limbo"),
+                    ("stage", "closed,limbo"),
+                    ("class", "grave"),
+                    ("role", "judge"),
+                    ("country", "Kenya"),
+                    ("conduct", "spam"),
+                    ("channel", "pigeon"),
+                    ("domain", "no domain"),
+                    ("ip", "192.0.2.1/24"),
+                    ("ip", "::/0"),
+                    ("email", "nobody"),
+                    ("phone", "call me"),
+                    ("sha256", "ab"),
+                    ("asn", "ASx"),
+                    ("own_ref", " "),
+                    ("submitted_since", "soon"),
+                    ("changed_until", "2026-13-01"),
+                ] {
+                    self.query(key, bad, malformed);
+                }
+                let (key, bad) = if self.row.op == Op::Search { ("order", "best") } else { ("facets", "colour") };
+                self.query(key, bad, malformed);
+                self.query("with", "nobody", Code::NotFound);
+                self.all.last_mut().unwrap().says = "nobody".into();
+            }
+            Op::Seen => {
+                self.bent("/identifiers", json!([]), invalid, "identifiers");
+                self.bent("/identifiers", json!([{ "value": "" }]), invalid, "identifiers.0.value");
+                self.bent("/identifiers", json!([{ "kind": "ip", "value": "x" }]), invalid, "identifiers.0.value");
+                self.bent("/identifiers", json!([{ "kind": "shoe", "value": "x" }]), malformed, "");
+                self.bent("/cases", json!(0), invalid, "cases");
+            }
+            Op::SearchSave => {
+                for bad in ["", "a\u{1b}[2J", &long(61)] {
+                    self.bent("/name", json!(bad), invalid, "name");
+                }
+                self.bent("/filters", json!({}), invalid, "filters");
+                self.bent("/filters", json!({ "colour": "red" }), invalid, "filters.colour");
+                self.bent("/filters", json!({ "stage": "limbo" }), invalid, "filters.stage");
+                self.bent("/filters", json!({ "with": "nobody" }), invalid, "filters.with");
+            }
+            Op::SearchRun | Op::SearchDrop => {
+                for bad in ["nobody", &long(5000), "%00"] {
+                    self.path("no search of that name", &[bad], Code::NotFound);
+                }
+            }
             Op::CaseErase => self.ids(0),
             Op::CaseHold => {
                 self.ids(0);

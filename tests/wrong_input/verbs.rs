@@ -458,6 +458,19 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("refer list", &format!("{at} --stage limbo"), malformed, "stage");
     r.add("refer list", &format!("{at} --with nobody"), not_found, "nobody");
     r.add("refer list", &format!("{at} --role judge"), malformed, "role");
+    r.add("search saved", "--data nowhere @", Code::Unreachable, "no node runs on");
+    r.add("search saved", &format!("{at} --token-file harbour/run/admin.token"), Code::Forbidden, "admin");
+    r.add("search save", &format!("{at} bent"), invalid, "at least one filter");
+    r.add("search save", &format!("{at} bent --stage limbo --ip x"), invalid, "filters.stage");
+    r.add("search save", &format!("{at} {} prize", "x".repeat(61)), invalid, "name");
+    r.add("search save", &format!("{at} bent --since soon"), malformed, "soon");
+    r.add("search run", &format!("{at} nobody"), not_found, "no saved search");
+    r.add("search drop", &format!("{at} nobody"), not_found, "no saved search");
+    r.add("seen", &format!("{at} --kind ip prize.example"), invalid, "prize.example");
+    r.add("seen", &format!("{at} --kind shoe x"), malformed, "shoe");
+    r.add("seen", &format!("{at} --file nowhere.txt"), invalid, "nowhere.txt");
+    r.add("seen", &format!("{at} x --cases 0"), malformed, "--cases");
+    r.add("seen", &format!("{at} x --token-file harbour/run/admin.token"), Code::Forbidden, "admin");
     r.add("refer show", &format!("{at} {nobody}"), not_found, nobody);
     r.add("refer show", &format!("{at} {}", &case[..7]), not_found, "8 characters");
 

@@ -193,6 +193,22 @@ pub const SORTS: &[Sort] = &[
         explained_by: &[],
     },
     Sort {
+        code: "search_failing",
+        severity: Severity::Warn,
+        within_s: 10,
+        cause: "The search index could not be read or written; what it is derived from is whole.",
+        fix: "Wait: the node tries again every few seconds, and makes it anew where it must. Its log says how that goes.",
+        explained_by: &["disk_full", "journal_unwritable", "index_behind"],
+    },
+    Sort {
+        code: "search_rebuilding",
+        severity: Severity::Info,
+        within_s: 5,
+        cause: "It was missing, damaged or of another form, or the weights of harm were amended.",
+        fix: "Wait. Until it is whole, searches are refused rather than answered with less.",
+        explained_by: &["search_failing"],
+    },
+    Sort {
         code: "backup_never",
         severity: Severity::Info,
         within_s: 10,
@@ -255,6 +271,12 @@ pub fn items(view: &View, m: &Measured) -> Vec<HealthItem> {
     notices(view, m, &mut all);
     outbox(view, m.now, &mut all);
     expiring(view, m, &mut all);
+    if let Some(why) = &m.search.trouble {
+        all.push(item("search_failing", format!("searches may be refused: {why}")));
+    }
+    if let Some((done, cases)) = m.search.making {
+        all.push(item("search_rebuilding", format!("the search index is being made anew: {done} of {cases} cases")));
+    }
     backups(m, &mut all);
     explain(&mut all);
     all

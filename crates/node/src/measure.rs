@@ -105,6 +105,8 @@ pub struct Measured {
     pub probe_took: Option<Duration>,
     /// Why the index cannot be used.
     pub index_broken: Option<String>,
+    /// How the search index is.
+    pub search: crate::search::Condition,
     /// Bytes of the journal's segments.
     pub journal_bytes: u64,
     /// How many there are.

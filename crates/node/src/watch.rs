@@ -95,6 +95,7 @@ impl Watch {
             full: probe.full,
             probe_took: probe.took,
             index_broken: self.office.book.index.trouble(),
+            search: self.office.search.condition(),
             journal_bytes,
             journal_segments,
             queue_depth,

@@ -69,7 +69,7 @@ pub struct Verify {
 }
 
 /// A point in time: a date or time, or how long before now.
-fn ago(text: &str) -> Result<u64, String> {
+pub(super) fn ago(text: &str) -> Result<u64, String> {
     match when::duration(text) {
         Ok(duration) => Ok(lapwing_node::office::now_ms().saturating_sub(when::ms(duration))),
         Err(_) => when::point(text),

@@ -39,6 +39,7 @@ mod proposal;
 mod refer;
 mod register;
 pub mod run_options;
+mod search;
 mod status;
 mod table;
 mod token;
@@ -204,6 +205,8 @@ enum Verb {
     Assign(internal::Assign),
     #[command(subcommand)]
     Absence(internal::Absence),
+    Search(Box<search::Search>),
+    Seen(search::Seen),
     Verify(verify::Verify),
     #[command(subcommand)]
     Evidence(evidence::Evidence),
@@ -304,6 +307,8 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
         Verb::Note(v) => v.run(ctx),
         Verb::Assign(v) => v.run(ctx),
         Verb::Absence(v) => v.run(ctx),
+        Verb::Search(v) => v.run(ctx),
+        Verb::Seen(v) => v.run(ctx),
         Verb::Verify(v) => return v.run(ctx),
         Verb::Evidence(v) => v.run(ctx),
         Verb::Completions(v) => v.run(ctx),

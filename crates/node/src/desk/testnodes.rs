@@ -44,6 +44,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+mod searching;
+
 struct Nobody;
 
 impl PeersView for Nobody {

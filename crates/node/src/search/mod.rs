@@ -248,6 +248,18 @@ impl Search {
         true
     }
 
+    /// Whether some file of the index still holds something of a case.
+    #[cfg(test)]
+    pub(crate) fn holds(&self, thread: &ThreadId) -> bool {
+        !self.index.held(&[thread.0]).expect("the index is whole").is_empty()
+    }
+
+    /// Lets go of opened blocks, as when the node is idle.
+    #[cfg(test)]
+    pub(crate) fn forget_opened(&self) {
+        self.rest();
+    }
+
     fn stop(&self) {
         self.queue().stop = true;
         self.told.notify_all();
@@ -416,12 +428,22 @@ fn not_ready(condition: &Condition) -> Problem {
     Problem::new(Code::SearchNotReady, what)
 }
 
+/// Ends the worker, also where nobody waits for it any more.
+struct Ends<'a>(&'a Search);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 /// Keeps the search index up to date until the node's end.
 pub async fn run(office: Arc<Office>) {
     let worker = office.clone();
     let work = tokio::task::spawn_blocking(move || worker.search.work(&worker));
+    let ends = Ends(&office.search);
     office.ended().await;
-    office.search.stop();
+    drop(ends);
     if work.await.is_err() {
         tracing::error!("the search index's worker failed");
     }
