@@ -408,6 +408,27 @@ pub fn call(scene: &mut Scene, op: Op) -> Answer {
             approved["approvals"] = json!([scene.approval("polder", &view)]);
             scene.post("polder", op, &[&thread], &approved)
         }
+        Op::PassOn => {
+            scene.post("polder", Op::ContactPublish, &[], &contact());
+            let propose = json!({ "to": scene.world.savanna, "items": [0], "why": "The host is there." });
+            let proposed =
+                scene.post("polder", Op::Say, &[&thread], &json!({ "kind": "transfer_proposed", "body": propose }));
+            let proposal = proposed.json()["id"].as_str().unwrap().to_owned();
+            let send = json!({ "proposal": proposal, "poc_ref": "intake" });
+            let early = scene.post("polder", op, &[&thread], &send);
+            assert_eq!(early.problem("PassOn").code.as_str(), "consent_needed");
+            let agree = json!({ "kind": "transfer_consent", "body": { "proposal": proposal, "granted": true } });
+            until("harbour can agree", 60, || {
+                (scene.post("harbour", Op::Say, &[&thread], &agree).status == 202).then_some(())
+            });
+            let first = until("polder may pass it on", 60, || {
+                Some(scene.post("polder", op, &[&thread], &send)).filter(|answer| answer.status == 202)
+            });
+            let again = scene.post("polder", op, &[&thread], &send);
+            assert_eq!((again.status, again.json()), (200, first.json()));
+            scene.fits(op.row(), &again).unwrap();
+            first
+        }
         Op::EvidenceFetch => scene.post("polder", op, &[&thread, &blob], &nothing),
         Op::EvidenceGet => {
             let path = vec![thread.clone(), blob];

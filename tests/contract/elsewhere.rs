@@ -3,6 +3,8 @@
 
 use lapwing_api::problem::Code;
 
+const LIFE: &str = "a_referral_lives_its_whole_life_by_hand_and_by_program";
+
 /// The code, how a source names it, the file, the test.
 const ELSEWHERE: &[(Code, &str, &str, &str)] = &[
     (Code::Timeout, "Code::Timeout", "crates/http/tests/face.rs", "what_is_wrong_with_a_request_has_its_code"),
@@ -27,6 +29,10 @@ const ELSEWHERE: &[(Code, &str, &str, &str)] = &[
     ),
     (Code::DiskFull, "Code::DiskFull", "crates/http/src/request.rs", "a_full_disk_is_told_from_a_broken_one"),
     (Code::Unreachable, "Code::Unreachable", "crates/api/src/client.rs", "a_node_that_is_not_there_is_a_clear_problem"),
+    (Code::WrongState, "Code::WrongState", "tests/life.rs", LIFE),
+    (Code::NotAssured, "Code::NotAssured", "tests/life.rs", LIFE),
+    (Code::ConsentNeeded, "Code::ConsentNeeded", "tests/life.rs", LIFE),
+    (Code::TooSoon, "Code::TooSoon", "tests/life.rs", LIFE),
     (
         Code::Config,
         "Code::Config",

@@ -833,9 +833,14 @@ def check_outcome(o):
 # -- referrals (protocol §6) -------------------------------------------------------------------------------------------
 
 STATEMENT_BODIES = {
-    "submit": "form", "acknowledge": "acknowledge", "need_info": "text-body", "supplement": "text-body",
+    "submit": "form", "acknowledge": "acknowledge", "need_info": "text-body", "supplement": "supplement",
     "decide": "decide", "withdraw": "ending", "close": "ending", "blob_grant": "blob-grant",
-    "blob_request": "blob-request",
+    "blob_request": "blob-request", "progress": "progress", "extend": "extend", "delay_reasons": "text-body",
+    "result_interim": "outcomes", "result_final": "outcomes", "transfer_proposed": "transfer-proposed",
+    "transfer_consent": "transfer-consent", "transferred": "transferred", "reminder": "reminder", "recall": "recall",
+    "recall_answer": "recall-answer", "feedback": "feedback", "reopen": "reopen", "dispute": "dispute",
+    "compelled_disclosure_notice": "compelled-disclosure", "assess": "assessment", "seen": "seen",
+    "consent_request": "consent-request", "consent": "consent",
 }  # fmt: skip
 MAX_PLAIN = 256 * KIB - 4
 
@@ -870,6 +875,92 @@ def check_decide(d):
         need((one.decision == 4) == (one.until is not None), "a deferral, and only a deferral, has a date")
         need(one.decision not in (1, 2) or one.note is not None, "which part, which conditions?")
         check_text(one.note or "", 0, 4000, "note")
+        later = {f.no: f for f in one.more} if "more" in one else {}
+        for no, ground, owed in ((1, 0, False), (2, 14, True), (3, 11, True)):
+            need(no not in later or one.ground == ground, "what belongs to another ground")
+            need(not owed or one.ground != ground or no in later, "what the ground needs")
+        if 2 in later:
+            check_text(later[2]["duplicate_of"], 0, 100, "duplicate_of")
+
+
+def check_items(items):
+    ascending(items, "items")
+    need(all(i < 64 for i in items), "an assistance item has a number from 0 to 63")
+
+
+def check_maybe(text, most, what):
+    need(text is None or len(text) >= 1, f"{what} is empty")
+    check_text(text or "", 0, most, what)
+
+
+@rule("outcomes")
+def check_outcomes(r):
+    check_items(r["items"])
+    check_text(r.measure, 1, 500, "measure")
+    check_text(r.text, 1, 32 * KIB, "text")
+    check_maybe(r.limits.words, 2000, "limits")
+
+
+@rule("transfer-proposed")
+def check_proposed(t):
+    check_items(t["items"])
+    check_text(t.why, 1, 32 * KIB, "why")
+
+
+@rule("recall")
+def check_recall(r):
+    need(r.reason != 3 or r.note is not None, "for what other reason?")
+    check_maybe(r.note, 4000, "note")
+
+
+@rule("recall-answer")
+def check_recall_answer(r):
+    need((r.attested == 1) == (r.law is not None), "content retained, and only that, names its law")
+
+
+@rule("reopen")
+def check_reopen(r):
+    check_items(r["items"])
+    check_text(r.reason, 1, 32 * KIB, "reason")
+
+
+@rule("dispute")
+def check_dispute(d):
+    need((d.about == 1) == (d["item"] is not None), "a disputed decision, and only that, names its item")
+
+
+@rule("assessment")
+def check_assessment(a):
+    ascending([f.factor for f in a.harm], "factors")
+
+
+@rule("scope")
+def check_scope(s):
+    ascending([bytes(p) for p in s.onward], "participants")
+    need(len(s.onward) <= 32, "more than 32 participants")
+
+
+def covers(scope):
+    return bool(scope.onward or scope.domestic or scope.dissemination is not None or scope.judicial_use)
+
+
+@rule("consent-request")
+def check_consent_request(c):
+    need(covers(c.scope), "it asks for nothing")
+
+
+@rule("consent")
+def check_consent(c):
+    need(c.granted == covers(c.scope), "a yes, and only a yes, says what it covers")
+    need(c.granted or c.until is None, "a no has no end")
+
+
+@rule("supplement")
+def check_supplement(s):
+    if "more" in s:
+        ascending([f.no for f in s.more], "later fields")
+        fixed = {f.no for one in s.more if one.no == 1 for f in one["form"]} & {1, 2, 7, 11}
+        need(not fixed, "a field that stays as it was submitted")
 
 
 # -- sealing: HPKE base mode (RFC 9180), X25519 and X-Wing -------------------------------------------------------------
@@ -1057,7 +1148,8 @@ def check_more(record):
         ascending([f.no for f in record.more], "later fields")
 
 
-for grown in ("identifier", "party", "harm-factor", "assistance", "urgency", "evidence-item", "declarations"):
+for grown in ("identifier", "party", "harm-factor", "assistance", "urgency", "evidence-item", "declarations",
+              "item-decision"):
     rule(grown)(check_more)
 
 

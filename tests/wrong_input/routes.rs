@@ -87,6 +87,10 @@ fn good(w: &World, op: Op) -> Good {
         },
         Op::Submit => with(&[NOBODY], "to", json!({ "to": "polder", "form": {} })),
         Op::Prepare | Op::Say => Good { at: "polder", ..with(&[case], "kind", acknowledge) },
+        Op::PassOn => {
+            let body = json!({ "proposal": NOBODY, "poc_ref": "intake" });
+            Good { at: "polder", ..with(&[case], "proposal", body) }
+        }
         Op::Referral | Op::Export | Op::CaseErase => path(&[case]),
         Op::CaseHold => with(&[case], "stands", json!({ "stands": true })),
         Op::Seen => with(&[], "identifiers", json!({ "identifiers": [{ "value": "prize.example" }] })),
@@ -709,7 +713,9 @@ impl Rows<'_> {
                 self.bent("/form", form, invalid, "retention_until");
             }
             Op::Referrals => {
-                for (key, bad) in [("stage", "limbo"), ("role", "judge"), ("stuck", "very")] {
+                for (key, bad) in
+                    [("stage", "limbo"), ("role", "judge"), ("stuck", "very"), ("overdue", "late"), ("order", "luck")]
+                {
                     self.query(key, bad, malformed);
                 }
                 self.query("with", "nobody", Code::NotFound);
@@ -727,7 +733,14 @@ impl Rows<'_> {
                 );
                 self.good.at = "harbour";
                 let body = self.good.body.clone().unwrap();
-                self.body("by the requester", &body, Code::Conflict, "asked");
+                self.body("by the requester", &body, Code::NotYourTurn, "side");
+            }
+            Op::PassOn => {
+                self.ids(0);
+                let body = self.good.body.clone().unwrap();
+                self.body("what was never proposed", &body, Code::WrongReference, "proposal");
+                self.bent("/proposal", json!("short"), Code::NotFound, "short");
+                self.bent("/poc_ref", json!(7), malformed, "");
             }
             Op::Say => {
                 self.ids(0);
@@ -744,14 +757,48 @@ impl Rows<'_> {
                 self.body("hidden characters", &text("need_info", "a\u{1b}[2J".into()), invalid, "text");
                 for kind in ["withdraw", "close"] {
                     let side = self.good.at;
-                    self.body(&format!("{kind} by the target"), &json!({ "kind": kind }), Code::Conflict, "side");
+                    self.body(&format!("{kind} by the target"), &json!({ "kind": kind }), Code::NotYourTurn, "side");
                     self.body("an endless note", &json!({ "kind": kind, "note": long(40_000) }), invalid, "note");
                     self.good.at = side;
                 }
-                self.body("supplement by the target", &text("supplement", "x".into()), Code::Conflict, "side");
+                self.body("supplement by the target", &text("supplement", "x".into()), Code::NotYourTurn, "side");
                 self.good.at = "harbour";
-                self.body("need_info by the requester", &text("need_info", "x".into()), Code::Conflict, "side");
-                self.body("acknowledge by the requester", &body, Code::Conflict, "side");
+                self.body("need_info by the requester", &text("need_info", "x".into()), Code::NotYourTurn, "side");
+                self.body("acknowledge by the requester", &body, Code::NotYourTurn, "side");
+                self.good.at = "polder";
+                let of = |kind: &str, body: Value| json!({ "kind": kind, "body": body });
+                let result = json!({ "items": [0], "measure": "x", "outcome": "none", "text": "x" });
+                self.body(
+                    "a result on nothing accepted",
+                    &of("result_final", result.clone()),
+                    Code::WrongState,
+                    "accepted",
+                );
+                self.body(
+                    "evidence that is none",
+                    &json!({ "kind": "result_final", "body": result, "evidence": ["x"] }),
+                    invalid,
+                    "evidence",
+                );
+                let duplicate = json!({ "items": [{ "item": 0, "decision": "refuse", "ground": "duplicate_of" }] });
+                self.body("a duplicate of what?", &of("decide", duplicate), invalid, "duplicate_of");
+                let want =
+                    json!({ "items": [{ "item": 0, "decision": "refuse", "ground": "insufficient_information" }] });
+                self.body("want of information unasked", &of("decide", want), Code::WrongGround, "need_info");
+                let seen = json!({ "kind": "seen", "upto": NOBODY });
+                self.body("what nobody said is seen", &seen, Code::WrongReference, "");
+                let nothing = json!({ "scope": {}, "reason": "x" });
+                self.body("a consent to nothing", &of("consent_request", nothing), invalid, "scope");
+                self.body("no evidence", &json!({ "kind": "blob_request", "blobs": [] }), invalid, "blobs");
+                let harm = json!({ "harm": [{ "factor": "victims", "band": 9, "basis": "provider_data" }] });
+                self.body("a band that is none", &of("assess", harm), invalid, "harm.0.band");
+                let fixed = json!({ "kind": "supplement", "text": "x", "form": { "kind": "joint_action_proposal" } });
+                self.good.at = "harbour";
+                self.body("another kind of referral", &fixed, invalid, "form.kind");
+                let faulty = json!({ "kind": "supplement", "text": "x", "form": { "retention_until": "soon" } });
+                self.body("a supplement that spoils the form", &faulty, invalid, "form.retention_until");
+                let other = of("recall", json!({ "reason": "other" }));
+                self.body("a recall for no reason", &other, invalid, "note");
             }
             Op::EvidenceFetch | Op::EvidenceGet => {
                 self.ids(0);
@@ -793,9 +840,9 @@ impl Rows<'_> {
         let twice = json!([item(0, "accept", Value::Null), item(0, "accept", Value::Null)]);
         self.body("one item twice", &decide(twice), invalid, "items");
         let accepted = decide(json!([item(7, "accept", Value::Null)]));
-        self.body("an item that is not there", &accepted, Code::Conflict, "item 7");
+        self.body("an item that is not there", &accepted, Code::WrongReference, "item 7");
         let lacking = decide(json!([item(0, "refuse", json!("insufficient_information"))]));
-        self.body("for want of information, unasked", &lacking, Code::Conflict, "need_info");
+        self.body("for want of information, unasked", &lacking, Code::WrongGround, "need_info");
     }
 
     fn officer(&self) -> String {

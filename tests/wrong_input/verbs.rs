@@ -564,8 +564,13 @@ fn rows(w: &World) -> Vec<Row> {
     // -- cases, of which polder is the target
     let to = "--data polder @";
     let officer = "--officer-key polder-keys/officer-1.key --yes";
-    r.add("case acknowledge", &format!("{to} {case} --reference P-2 {officer}"), conflict, "acknowledged already");
-    r.add("case acknowledge", &format!("{at} {case} --reference P-2 {good}"), conflict, "asked");
+    r.add(
+        "case acknowledge",
+        &format!("{to} {case} --reference P-2 {officer}"),
+        Code::WrongState,
+        "acknowledged already",
+    );
+    r.add("case acknowledge", &format!("{at} {case} --reference P-2 {good}"), Code::NotYourTurn, "side");
     r.add("case acknowledge", &format!("{to} {nobody} --reference P-2 {officer}"), not_found, nobody);
     r.add("case acknowledge", &format!("{to} {case} {officer}"), malformed, "--reference");
     r.add("case acknowledge", &format!("{to} {case} --reference P-2 --decide-by soon {officer}"), malformed, "soon");
@@ -576,11 +581,16 @@ fn rows(w: &World) -> Vec<Row> {
         "perhaps",
     );
     r.add("case acknowledge", &format!("{to} {case} --reference P-2 {good}"), invalid, "no key of an officer");
-    r.add("case decide", &format!("{to} {case} --item 7=accept {officer}"), conflict, "no assistance item 7");
+    r.add(
+        "case decide",
+        &format!("{to} {case} --item 7=accept {officer}"),
+        Code::WrongReference,
+        "no assistance item 7",
+    );
     r.add(
         "case decide",
         &format!("{to} {case} --item 0=refuse:insufficient_information {officer}"),
-        conflict,
+        Code::WrongGround,
         "need_info",
     );
     r.add("case decide", &format!("{to} {case} --item 0=refuse {officer}"), malformed, "ground");
@@ -590,15 +600,44 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("case decide", &format!("{to} {case} --item 0=accept_in_part {officer}"), invalid, "note");
     r.add("case decide", &format!("{to} {case} --item 0=accept --item 0=accept {officer}"), invalid, "items");
     r.add("case decide", &format!("{to} {case} --item 0=accept --note 1=x {officer}"), invalid, "--item 1");
-    r.add("case decide", &format!("{at} {case} --item 0=accept {good}"), conflict, "asked");
-    r.add("case ask", &format!("{at} {case} who?"), conflict, "side");
+    r.add("case decide", &format!("{at} {case} --item 0=accept {good}"), Code::NotYourTurn, "side");
+    r.add("case ask", &format!("{at} {case} who?"), Code::NotYourTurn, "side");
     r.add("case ask", &format!("{to} {nobody} who?"), not_found, nobody);
-    r.add("case answer", &format!("{to} {case} me"), conflict, "side");
+    r.add("case answer", &format!("{to} {case} me"), Code::NotYourTurn, "side");
     r.add("case answer", &format!("{at} {nobody} me"), not_found, nobody);
-    r.add("case withdraw", &format!("{to} {case}"), conflict, "side");
+    r.add("case withdraw", &format!("{to} {case}"), Code::NotYourTurn, "side");
     r.add("case withdraw", &format!("{at} {nobody}"), not_found, nobody);
-    r.add("case close", &format!("{to} {case}"), conflict, "side");
+    r.add("case close", &format!("{to} {case}"), Code::NotYourTurn, "side");
     r.add("case close", &format!("{at} {nobody}"), not_found, nobody);
+    let turn = Code::NotYourTurn;
+    r.add("case progress", &format!("{at} {case} soon"), turn, "side");
+    r.add("case progress", &format!("{to} {nobody} soon"), not_found, nobody);
+    r.add("case extend", &format!("{to} {case} --what tea --until 3d --reason x"), malformed, "tea");
+    r.add("case extend", &format!("{at} {case} --what decide --until 3d --reason x"), turn, "side");
+    r.add("case delay", &format!("{at} {case} ill"), turn, "side");
+    let result = "--item 0 --measure x --outcome none --text x";
+    r.add("case result", &format!("{to} {case} {result}"), Code::WrongState, "not accepted");
+    r.add("case result", &format!("{to} {case} --item 0 --measure x --outcome tea --text x"), malformed, "tea");
+    r.add("case transfer propose", &format!("{to} {case} --to nobody --item 0 --why x"), not_found, "nobody");
+    r.add("case transfer consent", &format!("{at} {case}"), not_found, "proposal");
+    r.add("case transfer send", &format!("{to} {case} --contact intake"), not_found, "proposal");
+    r.add("case remind", &format!("{to} {case}"), turn, "side");
+    r.add("case recall", &format!("{at} {case} --reason other"), invalid, "why");
+    r.add("case recall", &format!("{at} {case} --reason tea"), malformed, "tea");
+    r.add("case recall-answer", &format!("{to} {case} --destroyed"), not_found, "recall");
+    r.add("case recall-answer", &format!("{to} {case}"), malformed, "--destroyed");
+    r.add("case feedback", &format!("{at} {case} thanks"), Code::WrongState, "no result");
+    r.add("case reopen", &format!("{at} {case} --reason x"), Code::WrongState, "opened again");
+    r.add("case dispute", &format!("{at} {case} --about decision x"), invalid, "item");
+    r.add("case disclosed", &format!("{at} {case} --law x --to y --what z"), turn, "side");
+    r.add("case assess", &format!("{at} {case} --factor luck=1:provider_data"), malformed, "luck");
+    r.add("case assess", &format!("{at} {case} --factor victims=9:provider_data"), invalid, "victims");
+    r.add("case seen", &format!("{at} {case} --upto aaaaaaaa"), not_found, "statement");
+    r.add("case consent ask", &format!("{at} {case} --reason x"), invalid, "nothing");
+    r.add("case consent give", &format!("{at} {case} --domestic"), not_found, "request");
+    r.add("case consent refuse", &format!("{at} {case}"), not_found, "request");
+    r.add("case evidence request", &format!("{at} {case} one.eml"), Code::WrongReference, "evidence");
+    r.add("case evidence release", &format!("{to} {case} one.eml"), Code::WrongReference, "evidence");
     r.add("case evidence list", &format!("{at} {nobody}"), not_found, nobody);
     r.add("case evidence fetch", &format!("{to} {case} two.eml"), not_found, "two.eml");
     r.add("case evidence fetch", &format!("{to} {nobody}"), not_found, nobody);

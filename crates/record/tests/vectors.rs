@@ -27,7 +27,7 @@ use lapwing_record::membership::{Application, Approval, Stances};
 use lapwing_record::register::{Arrangement, Outcome};
 use lapwing_record::seal::{Sealed, open};
 use lapwing_record::sign::{Context, Detached, PublicKey, SecretKey, Sign1};
-use lapwing_record::statement::{Decide, Receipt, SignedStmt};
+use lapwing_record::statement::{Body, Kind, Receipt, SignedStmt};
 use lapwing_record::testkit::{TestAgency, charter_of};
 use lapwing_record::wire::{self, BlobAnswer, Hello, ReachAnswer, ReachRequest, SyncRequest};
 use lapwing_record::{blob, form, locked};
@@ -177,6 +177,9 @@ fn read(v: &Json) -> Result<(), String> {
     fn as_type<T: Cbor>(bytes: &[u8], limit: usize) -> Result<(), String> {
         decode::<T>(bytes, limit).map(drop).map_err(text)
     }
+    fn body(kind: Kind, bytes: &[u8]) -> Result<(), String> {
+        Body::decode(kind, bytes).map_err(text)?.check().map_err(text)
+    }
     let network = || NetworkId(array(&v["network"]));
     let keys = || decode::<EpochKeys>(&unhex(&v["keys"]), 1 << 16).unwrap();
     let bytes = unhex(&v["bytes"]);
@@ -204,7 +207,13 @@ fn read(v: &Json) -> Result<(), String> {
         "arrangement" => Arrangement::decode(&bytes).map(drop).map_err(text),
         "outcome" => Outcome::decode(&bytes).map(drop).map_err(text),
         "node-binding" => NodeBinding::decode(&bytes).map(drop).map_err(text),
-        "decide" => decode::<Decide>(&bytes, 1 << 16).map_err(text)?.check().map_err(text),
+        "decide" => body(Kind::Decide, &bytes),
+        "recall-answer" => body(Kind::RecallAnswer, &bytes),
+        "recall" => body(Kind::Recall, &bytes),
+        "consent" => body(Kind::Consent, &bytes),
+        "outcomes" => body(Kind::ResultFinal, &bytes),
+        "dispute" => body(Kind::Dispute, &bytes),
+        "supplement" => body(Kind::Supplement, &bytes),
         "kem-key" => {
             let kem = decode::<KemKey>(&bytes, 1 << 14).map_err(text)?;
             let fits = kem.kid == lapwing_record::seal::kem_kid(&kem.key);

@@ -368,8 +368,9 @@ impl Submit {
     }
 
     fn upload(&self, ctx: &Ctx, node: &Node, form: &Form, thread: &str) -> Done {
-        // what is held back is announced only: its content stays here
-        let travels = || form.evidence.iter().flatten().filter(|item| !item.is_held_back());
+        // of what is held back the node keeps the key until the target accepts; without a file it is announced only
+        let there = |item: &&EvidenceItem| place(&self.file, item).is_some_and(|path| path.exists());
+        let travels = || form.evidence.iter().flatten().filter(|item| !item.is_held_back() || there(item));
         let bar = bar(ctx.out, "uploading", travels().map(|item| item.size).sum());
         for item in travels() {
             let path = place(&self.file, item).ok_or_else(|| wrong(format!("`{}` is no name of a file", item.name)))?;

@@ -206,9 +206,60 @@ pub fn referrals(bad: &mut Bad<'_>) {
         ),
         ("a deferral without a date", vec![ItemDecision { decision: Decision::Defer, ..item.clone() }], "until when?"),
         ("a part that is not named", vec![ItemDecision { decision: Decision::AcceptInPart, ..item }], "which part?"),
+        ("a duplicate of nothing", vec![ItemDecision::refuse(0, Ground::DuplicateOf)], "of which referral?"),
+        ("no resources for ever", vec![ItemDecision::refuse(0, Ground::ResourcesUnavailable)], "until when?"),
+        (
+            "an agency suggested on another ground",
+            vec![ItemDecision { suggested: Some(w.polder.pid()), ..ItemDecision::refuse(0, Ground::Sovereignty) }],
+            "it belongs to outside_competence",
+        ),
     ];
     for (name, items, reason) in rows {
         bad.plain(&format!("decide: {name}"), "decide", encode(&Decide { items }), reason);
+    }
+    let id = lapwing_record::id::MsgId([6; 32]);
+    let answer = |attested, law: Option<&str>| {
+        encode(&RecallAnswer { recall: id, attested, law: law.map(str::to_owned), note: None })
+    };
+    let consent = |granted, scope: &Scope| {
+        encode(&ConsentGiven { request: None, granted, scope: scope.clone(), until: None, conditions: None })
+    };
+    let some = Scope { judicial_use: true, ..Scope::default() };
+    let result = |items: &[u64]| {
+        encode(&Outcomes {
+            items: items.to_vec(),
+            measure: "x".into(),
+            outcome: Outcome::None,
+            text: "x".into(),
+            limits: Limits::default(),
+        })
+    };
+    let fixed = lapwing_record::form::Form { pro_forma_version: Some(1), ..Default::default() };
+    let dispute = |about, item| encode(&Dispute { about, item, text: "x".into() });
+    for (name, rule, bytes, reason) in [
+        ("recall_answer: kept under no law", "recall-answer", answer(Attested::RetainedUnder, None), "which law?"),
+        (
+            "recall_answer: destroyed under a law",
+            "recall-answer",
+            answer(Attested::Destroyed, Some("x")),
+            "of what use?",
+        ),
+        ("recall: no reason", "recall", encode(&Recall { reason: RecallReason::Other, note: None }), "why then?"),
+        ("consent: a yes to nothing", "consent", consent(true, &Scope::default()), "to what?"),
+        ("consent: a no that releases", "consent", consent(false, &some), "yes or no?"),
+        ("result: on nothing", "outcomes", result(&[]), "on which items?"),
+        ("result: an item twice", "outcomes", result(&[1, 1]), "each once"),
+        ("result: an item beyond 63", "outcomes", result(&[64]), "there is none"),
+        ("dispute: a decision on nothing", "dispute", dispute(Disputed::Decision, None), "which item?"),
+        ("dispute: an item of the urgency", "dispute", dispute(Disputed::Urgency, Some(0)), "urgency has no items"),
+        (
+            "supplement: another version",
+            "supplement",
+            encode(&Supplement { text: "x".into(), form: Some(fixed), unknown: vec![] }),
+            "it stays as it was submitted",
+        ),
+    ] {
+        bad.plain(name, rule, bytes, reason);
     }
     let receipt = Receipt {
         msg_id: submit.id(),

@@ -1,0 +1,222 @@
+//! What the other side may not say: each has its own code, keeps its place, and the case goes on. And what a node tells
+//! its people of by the clock.
+
+#![allow(clippy::unwrap_used)]
+
+use lapwing_engine::case::Stage;
+use lapwing_engine::engine::{Config, Engine};
+use lapwing_engine::fact::{Fact, NoticeKind};
+use lapwing_engine::step::{Answer, Effect, Input, Step};
+use lapwing_record::cbor::{Bytes, encode};
+use lapwing_record::charter::{CharterFile, DAY_MS};
+use lapwing_record::form::sample;
+use lapwing_record::id::{Digest, MsgId, NetworkId, Pid, ThreadId};
+use lapwing_record::idlog::IdLog;
+use lapwing_record::statement::*;
+use lapwing_record::testkit::{TestAgency, charter_of};
+
+/// Friday, 2026-11-20, 12:00 UTC.
+const NOW: u64 = 1_795_176_000_000;
+
+/// The node of polder, and the keys of harbor, which says to it whatever it likes.
+struct World {
+    network: NetworkId,
+    charter: CharterFile,
+    harbor: TestAgency,
+    polder: TestAgency,
+    engine: Engine,
+    journal: Vec<Fact>,
+    now: u64,
+    own: Vec<MsgId>,
+}
+
+fn made(charter: &CharterFile, polder: &TestAgency) -> Engine {
+    let network = charter.charter.network_id();
+    let first = polder.first_entry(&network);
+    let id = IdLog::fold(polder.pid(), [&first], &network).unwrap();
+    Engine::new(charter, id, vec![first], Config { auto_clear: true, seed: 1 })
+}
+
+impl World {
+    fn new() -> World {
+        let (harbor, polder) = (TestAgency::named("harbor"), TestAgency::named("polder"));
+        let charter = charter_of(&[&harbor, &polder]);
+        let parts = vec![harbor.found(&charter), polder.found(&charter)];
+        let charter = CharterFile::join(charter, parts).unwrap();
+        let engine = made(&charter, &polder);
+        let network = charter.charter.network_id();
+        let mut world = World { network, charter, harbor, polder, engine, journal: vec![], now: NOW, own: vec![] };
+        let step = world.engine.resume(NOW, Vec::new(), false, &[]);
+        world.keep(step);
+        world
+    }
+
+    /// Keeps facts; signs receipts; whatever else a node would do is left undone.
+    fn keep(&mut self, step: Step) -> Vec<Effect> {
+        self.journal.extend(step.facts);
+        step.effects
+    }
+
+    fn stmt(&self, kind: Kind, body: Vec<u8>) -> Stmt {
+        let case = self.engine.state().case(&ThreadId([5; 32]));
+        Stmt {
+            version: 1,
+            network_id: self.network,
+            thread: ThreadId([5; 32]),
+            msg_no: self.own.len() as u64,
+            prev_own: self.own.last().copied(),
+            seen_peer: case.and_then(|c| c.answered.last()).map(|t| t.open.id),
+            from: self.harbor.pid(),
+            epoch: 0,
+            to: self.polder.pid(),
+            clock: self.now,
+            expires: self.now + DAY_MS,
+            kind,
+            handling: Tlp::Amber,
+            body: Bytes(body),
+            blobs: vec![],
+        }
+    }
+
+    /// Hands in what harbor signed; the refusal, if it is one.
+    fn hear(&mut self, stmt: &Stmt, unfit: Option<&str>) -> Option<Refusal> {
+        let approvals = stmt.approval().map(|a| vec![a.sign(&self.harbor.officers[0], &self.network)]);
+        let signed = SignedStmt::sign(stmt, &self.harbor.feed, approvals);
+        let verified = signed.open(&self.harbor.inception.first, &self.network).unwrap();
+        let input = Input::Heard {
+            stmt: Box::new(verified),
+            locked: Bytes(encode(&signed)),
+            unfit: unfit.map(str::to_owned),
+            reply: 7,
+        };
+        let step = self.engine.handle(input, self.now);
+        let effects = self.keep(step);
+        let refusal = effects.iter().find_map(|e| match e {
+            Effect::Reply(7, Ok(Answer::Refused(refusal, _))) => Some(*refusal),
+            _ => None,
+        });
+        let receipt = effects.iter().any(|e| matches!(e, Effect::GiveReceipt { reply: 7, .. }));
+        assert!(receipt != refusal.is_some(), "one of the two: {effects:?}");
+        refusal
+    }
+
+    fn says(&mut self, kind: Kind, body: Vec<u8>) -> Option<Refusal> {
+        let stmt = self.stmt(kind, body);
+        let refusal = self.hear(&stmt, None);
+        self.own.push(stmt.id());
+        refusal
+    }
+
+    fn stage(&self) -> Stage {
+        self.engine.state().case(&ThreadId([5; 32])).unwrap().stage()
+    }
+
+    /// The journal replayed gives the live state (invariant 29).
+    fn assert_replayed(&self) {
+        let mut again = made(&self.charter, &self.polder);
+        self.journal.iter().for_each(|fact| again.replay(fact));
+        let (live, replayed) = (self.engine.state(), again.state());
+        assert_eq!(live.as_of, replayed.as_of);
+        for (thread, case) in live.cases.iter() {
+            let other = replayed.case(thread).unwrap();
+            assert_eq!((case.stage(), case.asked.len()), (other.stage(), other.asked.len()));
+            let refused =
+                |c: &lapwing_engine::case::Case| c.asked.iter().map(|t| t.refused.clone()).collect::<Vec<_>>();
+            assert_eq!(refused(case), refused(other));
+        }
+    }
+}
+
+fn text(words: &str) -> Vec<u8> {
+    encode(&Text { text: words.into() })
+}
+
+#[test]
+fn each_thing_that_may_not_be_said_has_its_code_and_what_comes_after_it_is_taken() {
+    let mut w = World::new();
+    assert_eq!(w.says(Kind::Submit, encode(&sample())), None);
+    let third = Pid([9; 32]);
+    let wrong: Vec<(Kind, Vec<u8>, Refusal)> = vec![
+        (Kind::NeedInfo, text("who?"), Refusal::NotYourTurn),
+        (Kind::Progress, encode(&Progress { text: "x".into(), expected: None }), Refusal::NotYourTurn),
+        (
+            Kind::Decide,
+            encode(&Decide { items: vec![ItemDecision::refuse(0, Ground::ReasonsWithheld)] }),
+            Refusal::NotYourTurn,
+        ),
+        (Kind::Submit, encode(&sample()), Refusal::WrongState),
+        (Kind::Feedback, text("thanks"), Refusal::WrongState),
+        (Kind::Reopen, encode(&Reopen { items: vec![], reason: "x".into() }), Refusal::WrongState),
+        (Kind::Seen, encode(&Seen { upto: MsgId([1; 32]) }), Refusal::WrongReference),
+        (
+            Kind::BlobGrant,
+            encode(&BlobGrant { keys: vec![GrantedKey { b3_cipher: Digest([1; 32]), key: [2; 32] }] }),
+            Refusal::WrongReference,
+        ),
+        (
+            Kind::TransferConsent,
+            encode(&TransferConsent { proposal: MsgId([1; 32]), granted: true, conditions: None }),
+            Refusal::WrongReference,
+        ),
+        (
+            Kind::Transferred,
+            encode(&Transferred {
+                proposal: MsgId([1; 32]),
+                thread: ThreadId([1; 32]),
+                to: third,
+                receipt: Bytes(vec![1]),
+            }),
+            Refusal::NotYourTurn,
+        ),
+        (Kind::Recall, encode(&Recall { reason: RecallReason::Other, note: None }), Refusal::Invalid),
+        (Kind::Supplement, vec![0xff], Refusal::Invalid),
+    ];
+    for (kind, body, code) in wrong {
+        let before = w.stage();
+        // a second submit is another message of the same case: its place is its sender's own loss
+        let place = w.own.len();
+        assert_eq!(w.says(kind, body), Some(code), "{kind}");
+        if kind == Kind::Submit {
+            w.own.truncate(place);
+        }
+        assert_eq!(w.stage(), before, "{kind} decides nothing");
+        assert_eq!(w.says(Kind::Supplement, text("and on")), None, "after {kind}");
+    }
+    let last = w.stmt(Kind::Supplement, text("faulty form"));
+    assert_eq!(w.hear(&last, Some("the form would have faults")), Some(Refusal::Invalid));
+    assert_eq!(w.hear(&last, None), Some(Refusal::Invalid), "the same statement has the same answer");
+    w.own.push(last.id());
+    assert_eq!(w.says(Kind::Reminder, encode(&Reminder { text: None })), None);
+    assert_eq!(w.says(Kind::Reminder, encode(&Reminder { text: None })), Some(Refusal::TooSoon));
+    w.now += DAY_MS;
+    assert_eq!(w.says(Kind::Reminder, encode(&Reminder { text: None })), None);
+    // what leaves a gap leaves no trace
+    let ahead = Stmt { msg_no: 99, ..w.stmt(Kind::Close, encode(&Ending { note: None })) };
+    assert_eq!(w.hear(&ahead, None), Some(Refusal::Gap));
+    assert_eq!(w.says(Kind::Recall, encode(&Recall { reason: RecallReason::CourtOrder, note: None })), None);
+    assert_eq!(w.stage(), Stage::Recalled);
+    let told = |kind| w.engine.state().notices.values().filter(|n| n.notice.kind == kind).count();
+    assert_eq!(told(NoticeKind::ReferralRecalled), 1);
+    w.assert_replayed();
+}
+
+#[test]
+fn people_are_told_of_what_is_overdue_once_for_each_item_and_date() {
+    let mut w = World::new();
+    w.says(Kind::Submit, encode(&sample()));
+    let mut told = |days: u64| {
+        w.now = NOW + days * DAY_MS;
+        let step = w.engine.handle(Input::Wake, w.now);
+        w.keep(step);
+        let notices = w.engine.state().notices.values();
+        notices.filter(|n| n.notice.kind == NoticeKind::ItemOverdue).count()
+    };
+    assert_eq!(told(6), 0);
+    assert_eq!(told(8), 1, "nobody acknowledged it within five working days");
+    assert_eq!(told(9), 1, "once");
+    assert_eq!(told(15), 2, "nor decided within fourteen days");
+    assert_eq!(told(300), 2);
+    let wake = w.engine.wake_at(w.now).unwrap();
+    assert!(wake > w.now, "it looks again by itself");
+    w.assert_replayed();
+}
