@@ -436,9 +436,9 @@ mod tests {
             blake3: "11".repeat(32),
             warnings: BTreeSet::new(),
         };
-        let mut scan = Scan::default();
-        scan.files = ["a.eml", "b.eml", "c.eml"].iter().map(|n| file(n, FileKind::Eml)).collect();
-        scan.files.push(file("page.pdf", FileKind::Other));
+        let mut files: Vec<ScannedFile> = ["a.eml", "b.eml", "c.eml"].iter().map(|n| file(n, FileKind::Eml)).collect();
+        files.push(file("page.pdf", FileKind::Other));
+        let scan = Scan { files, ..Scan::default() };
         let all = draft(&scan, &items);
         assert_eq!((all.groups.len(), all.manifest.len(), all.left_out.len()), (2, 4, 0));
         assert_eq!(all.manifest[0].collected_at.as_deref(), Some("2024-01-02T09:00:00Z"));

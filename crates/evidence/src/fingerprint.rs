@@ -94,7 +94,7 @@ impl Fingerprint {
             }
             union += 1;
         }
-        if union == 0 { 0 } else { common * 100 / union }
+        (common * 100).checked_div(union).unwrap_or(0)
     }
 }
 

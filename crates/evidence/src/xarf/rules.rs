@@ -156,7 +156,9 @@ fn kind(fields: &Map<String, Value>, faults: &mut Faults) {
     for name in *required {
         faults.unless(fields.contains_key(*name), *name, "missing");
     }
-    for name in URLS {
+    // One name has two meanings: the site imitated, and whether a site is its owner's.
+    let urls = URLS.iter().filter(|n| **n != "legitimate_site" || of == "brand_infringement");
+    for name in urls {
         if let Some(value) = fields.get(*name) {
             let fits = value.as_str().is_some_and(|v| url::Url::parse(v).is_ok());
             faults.unless(fits, *name, "not a URL");
@@ -407,6 +409,17 @@ mod tests {
             "evidence.2",
         ];
         assert_eq!(faults("evidence", Some(items)), expected);
+        let mut compromised = good();
+        for (field, value) in [
+            ("category", json!("content")),
+            ("type", json!("remote_compromise")),
+            ("url", json!("https://a.example/")),
+            ("compromise_type", json!("webshell")),
+            ("legitimate_site", json!(true)),
+        ] {
+            compromised[field] = value;
+        }
+        assert_eq!(check(&compromised), []);
         assert_eq!(check(&json!([]))[0].what, "not an object");
     }
 }

@@ -130,7 +130,7 @@ fn target(found: &Analysis) -> Option<(String, String)> {
         Host::Ip(ip) => ip.to_string(),
         Host::Other(_) => return None,
     };
-    Some((without_recipient(url, &found.recipients)?.to_owned(), host))
+    Some((uri(without_recipient(url, &found.recipients)?), host))
 }
 
 fn content(url: String, found: &Analysis, fields: &mut Map<String, Value>) {
@@ -141,7 +141,7 @@ fn content(url: String, found: &Analysis, fields: &mut Map<String, Value>) {
     }
     let form = found.urls.iter().find(|u| u.sources.contains(&UrlSource::Form));
     if let Some(form) = form.and_then(|u| without_recipient(u, &found.recipients)) {
-        fields.insert("submission_url".into(), json!(form));
+        fields.insert("submission_url".into(), json!(uri(form)));
     }
     fields.insert("url".into(), json!(url));
 }
@@ -184,11 +184,12 @@ fn messaging(form: &Form, found: &Analysis, fields: &mut Map<String, Value>) -> 
         fields.insert("language".into(), json!(language));
     }
     let led = |s: &UrlSource| !matches!(s, UrlSource::Embedded | UrlSource::Attribute | UrlSource::Hidden);
-    let links: Vec<&str> = found
+    let links: Vec<String> = found
         .urls
         .iter()
         .filter(|u| u.sources.iter().any(led))
         .filter_map(|u| without_recipient(u, &found.recipients))
+        .map(uri)
         .take(MAX_LINKS)
         .collect();
     if !links.is_empty() {
@@ -260,6 +261,29 @@ fn enclosed(enclosures: &[Enclosure], faults: &mut Vec<Fault>) -> Vec<Value> {
         items.push(item);
     }
     items
+}
+
+/// A URL as browsers take it (WHATWG), in the stricter form that the format's schemas demand (RFC 3986): what may not
+/// stand where it stands is percent-encoded.
+fn uri(url: &str) -> String {
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    let path = url[authority..].find(['/', '?', '#']).map_or(url.len(), |at| authority + at);
+    let (head, rest) = url.split_at(path);
+    let mut out = head.to_owned();
+    let mut fragment = false;
+    for (at, c) in rest.char_indices() {
+        let escape = rest.as_bytes().get(at + 1..at + 3).is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit));
+        let allowed = match c {
+            '%' => escape,
+            '#' => !std::mem::replace(&mut fragment, true),
+            c => c.is_ascii_alphanumeric() || "-._~:/?@!$&'()*+,;=".contains(c),
+        };
+        match allowed {
+            true => out.push(c),
+            false => c.encode_utf8(&mut [0; 4]).bytes().for_each(|b| out.push_str(&format!("%{b:02X}"))),
+        }
+    }
+    out
 }
 
 fn cut(text: &str, max: usize) -> String {
@@ -386,6 +410,21 @@ mod tests {
             (Some("https://login.example/now"), Some("login.example"))
         );
         assert_eq!(report["source_identifier"], "login.example");
+    }
+
+    #[test]
+    fn urls_are_written_in_the_strict_form() {
+        for (given, written) in [
+            ("https://a.example/x?y=1#z", "https://a.example/x?y=1#z"),
+            ("https://[2001:db8::7]/x", "https://[2001:db8::7]/x"),
+            ("https://a.example/?h=%EMAIL%&i=%2f", "https://a.example/?h=%25EMAIL%25&i=%2f"),
+            ("https://a.example/b.html#[name]", "https://a.example/b.html#%5Bname%5D"),
+            ("http://a.example/?a=#one#&b=#two#", "http://a.example/?a=#one%23&b=%23two%23"),
+            ("http://a.example", "http://a.example"),
+            ("http://a.example/{x}|\"<é>", "http://a.example/%7Bx%7D%7C%22%3C%C3%A9%3E"),
+        ] {
+            assert_eq!(uri(given), written);
+        }
     }
 
     #[test]
