@@ -380,6 +380,28 @@ pub fn call(scene: &mut Scene, op: Op) -> Answer {
             scene.post("harbour", op, &[], &json!({ "form": form(&item) }))
         }
         Op::Drafts => scene.post("harbour", op, &[], &nothing),
+        Op::DraftList | Op::DraftShow | Op::DraftSave | Op::DraftApprove | Op::DraftDrop => {
+            let (draft, item) = scene.draft();
+            let mut grave = form(&item);
+            grave["harm"] = json!([{ "factor": "victims", "band": 5, "basis": "payment_records" },
+                { "factor": "financial", "band": 5, "basis": "payment_records" }]);
+            let saved = scene.post("harbour", Op::DraftSave, &[&draft], &json!({ "to": "polder", "form": grave }));
+            let (other, item) = scene.draft();
+            let submit = json!({ "to": "polder", "form": form(&item) });
+            let warned = scene.post("harbour", Op::Submit, &[&other], &submit);
+            assert_eq!(warned.problem("Submit").code.as_str(), "less_harmful_first");
+            let answer = match op {
+                Op::DraftSave => saved,
+                Op::DraftList => scene.get("harbour", op, &[], "", &[]),
+                Op::DraftShow => scene.get("harbour", op, &[draft.clone()], "", &[]),
+                _ => scene.post("harbour", op, &[&draft], &nothing),
+            };
+            if op != Op::DraftDrop {
+                // or what is submitted after it would be warned of
+                scene.post("harbour", Op::DraftDrop, &[&draft], &nothing);
+            }
+            answer
+        }
         Op::EvidencePut => {
             let draft = scene.post("harbour", Op::Drafts, &[], &nothing).json();
             scene.upload(draft["thread"].as_str().unwrap())

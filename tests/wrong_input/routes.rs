@@ -85,7 +85,9 @@ fn good(w: &World, op: Op) -> Good {
             query: vec![("name", "a".into()), ("media_type", "text/plain".into()), ("sha256", sha256(b"x"))],
             ..path(&[NOBODY])
         },
-        Op::Submit => with(&[NOBODY], "to", json!({ "to": "polder", "form": {} })),
+        Op::Submit => with(&[NOBODY], "", json!({ "to": "polder", "form": {} })),
+        Op::DraftSave => with(&[NOBODY], "form", json!({ "to": "polder", "form": {} })),
+        Op::DraftShow | Op::DraftApprove | Op::DraftDrop => path(&[NOBODY]),
         Op::Prepare | Op::Say => Good { at: "polder", ..with(&[case], "kind", acknowledge) },
         Op::PassOn => {
             let body = json!({ "proposal": NOBODY, "poc_ref": "intake" });
@@ -122,6 +124,7 @@ fn good(w: &World, op: Op) -> Good {
         | Op::Identity
         | Op::Notices
         | Op::Drafts
+        | Op::DraftList
         | Op::Referrals
         | Op::Search
         | Op::SearchFacets
@@ -315,9 +318,11 @@ impl Rows<'_> {
                     let mut more = body.clone();
                     more["surprise"] = json!(1);
                     self.body("an unknown field", &more, Code::Malformed, "surprise");
-                    let mut less = body;
-                    less.as_object_mut().unwrap().remove(self.good.needs).unwrap();
-                    self.body("a missing field", &less, Code::Malformed, self.good.needs);
+                    if !self.good.needs.is_empty() {
+                        let mut less = body;
+                        less.as_object_mut().unwrap().remove(self.good.needs).unwrap();
+                        self.body("a missing field", &less, Code::Malformed, self.good.needs);
+                    }
                 }
             }
         }
@@ -691,10 +696,29 @@ impl Rows<'_> {
                 large.headers.push(("content-length", (65_u64 << 30).to_string()));
                 self.push(large);
             }
+            Op::DraftList => self.query("template", "perhaps", malformed),
+            Op::DraftShow | Op::DraftDrop => self.ids(0),
+            Op::DraftApprove => {
+                self.ids(0);
+                let draft = self.draft();
+                self.path("nothing was saved in it", &[&draft], Code::Conflict);
+                self.all.last_mut().unwrap().says = "nothing to approve".into();
+            }
+            Op::DraftSave => {
+                self.ids(0);
+                let draft = self.draft();
+                self.good.path = vec![draft];
+                self.bent("/to", json!("nobody"), invalid, "to");
+                self.bent("/form", json!({ "narative": "x" }), malformed, "narative");
+                self.bent("/template", json!("Not a name"), invalid, "template");
+            }
             Op::Submit => {
                 self.ids(0);
                 let draft = self.draft();
                 self.good.path = vec![draft];
+                self.bent("/to", json!(null), invalid, "not whole");
+                self.bent("/form", json!(null), invalid, "not whole");
+                self.bent("/ahead_because", json!(""), invalid, "ahead_because");
                 let form = self.good.body.clone().unwrap();
                 self.body("an empty form", &form, invalid, "assistance");
                 self.bent("/to", json!("nobody"), Code::NotFound, "nobody");

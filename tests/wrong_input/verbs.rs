@@ -440,6 +440,14 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("outcome list", &format!("{at} --since soon"), malformed, "since");
     r.add("outcome list", &format!("{at} --action shrug"), malformed, "shrug");
     r.add("outcome list", &format!("{at} --name nobody"), not_found, "nobody");
+    for verb in ["draft show", "draft approve", "draft drop", "draft submit", "draft copy"] {
+        r.add(verb, &format!("{at} {nobody}"), not_found, nobody);
+    }
+    r.add("draft list", &format!("{at} extra"), malformed, "extra");
+    r.add("draft open", &format!("{at} {nobody} -o new.toml"), not_found, nobody);
+    r.add("draft open", &format!("{at} {nobody} -o text"), conflict, "text is there already");
+    r.add("refer save", &format!("{at} misspelt.toml"), invalid, "narative");
+    r.add("refer save", &format!("{at} draft/referral.toml --template X!"), invalid, "template");
     r.add("note write", &format!("{at} {nobody} text"), not_found, nobody);
     r.add("note list", &format!("{at} {nobody}"), not_found, nobody);
     r.add("assign", &format!("{at} {case} nobody"), invalid, "nobody");

@@ -126,7 +126,7 @@ impl Draft {
                 fail::free(&out)?;
                 let detail: DraftDetail = node.read(Op::DraftShow, &[&draft], &Vec::new())?;
                 let form = detail.form.ok_or_else(|| wrong("nothing was saved in this draft yet"))?;
-                let text = template_text(detail.row.to.as_ref().map(|to| to.short_name.as_str()), &form)?;
+                let text = template_text(detail.row.to.as_ref(), &form)?;
                 folder::write_new(&out, text.as_bytes()).map_err(fail::file)?;
                 ctx.out.answer(&json!({ "file": out, "thread": detail.row.thread }), || {
                     ctx.out.line(format!("written: {}", out.display()));

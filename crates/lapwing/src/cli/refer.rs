@@ -20,7 +20,7 @@ use clap::{Args, Subcommand};
 use lapwing_api::ops::Op;
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::types::{
-    Check, Checked, Draft, DraftRow, DraftSave, EvidenceView, ReferralDetail, ReferralRow, Said, Stuck,
+    Check, Checked, Draft, DraftRow, DraftSave, EvidenceView, Name, ReferralDetail, ReferralRow, Said, Stuck,
     Submit as SubmitBody,
 };
 use lapwing_evidence::draft::{DraftParts, draft_of};
@@ -237,11 +237,12 @@ fn save(ctx: &Ctx, file: PathBuf, template: Option<String>) -> Done {
 }
 
 /// A pro forma as a file that can be gone on with.
-pub fn template_text(to: Option<&str>, form: &Form) -> Result<String, Problem> {
+pub fn template_text(to: Option<&Name>, form: &Form) -> Result<String, Problem> {
     let file = BTreeMap::from([("form", form)]);
     let form = toml::to_string(&file).map_err(|e| wrong(format!("the draft cannot be written as TOML: {e}")))?;
-    let to = toml::Value::from(to.unwrap_or_default());
-    Ok(format!("# The agency that is asked: its NAME, or 8 characters of its id or more.\nto = {to}\n\n{form}"))
+    let called = to.map(|to| format!("  # {}", one_line(&to.short_name))).unwrap_or_default();
+    let to = toml::Value::from(to.map(|to| to.pid.as_str()).unwrap_or_default());
+    Ok(format!("# The agency that is asked: its NAME, or 8 characters of its id or more.\nto = {to}{called}\n\n{form}"))
 }
 
 impl New {
