@@ -113,7 +113,7 @@ pub(crate) fn parameter(name: &str) -> Option<Parameter> {
     match name {
         "order" => some(
             json_schema!({ "type": "string", "enum": ORDERS }),
-            "In which order; else by relevance where words are searched for, and by the last change where not.",
+            "In which order; else by relevance where words are searched for. Without words, relevance is the last change.",
         ),
         "facets" => some(list(&FACETS), "What to count by, with commas; else by everything."),
         _ => None,

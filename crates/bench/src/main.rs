@@ -7,12 +7,15 @@
 //!     └─▶ table   p50 and p99 of both, ratios, goal (docs/performance.md)
 //! ```
 
+mod bare;
+mod cases;
 mod federation;
 mod jobs;
 mod machine;
 mod measure;
 mod nodes;
 mod plain;
+mod postgres;
 mod proxy;
 mod watch;
 
@@ -59,6 +62,7 @@ enum Wanted {
     Catchup,
     Nothing,
     Propagation,
+    Query,
     Idle,
 }
 
@@ -72,6 +76,7 @@ impl Wanted {
             Wanted::Catchup => vec![Job::Catchup],
             Wanted::Nothing => vec![Job::Nothing],
             Wanted::Propagation => vec![Job::Propagation],
+            Wanted::Query => vec![Job::Query],
             Wanted::Idle => vec![Job::Idle],
         }
     }

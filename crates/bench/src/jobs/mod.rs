@@ -4,6 +4,7 @@ mod catchup;
 mod idle;
 mod nothing;
 mod propagation;
+mod query;
 mod referral;
 mod roundtrips;
 mod throughput;
@@ -29,6 +30,8 @@ pub enum Job {
     Nothing,
     /// One entry to many nodes.
     Propagation,
+    /// Searching own cases.
+    Query,
     /// A node that has nothing to do.
     Idle,
 }
@@ -41,8 +44,16 @@ pub struct Found {
 
 impl Job {
     /// Every job.
-    pub const ALL: [Job; 7] =
-        [Job::Referral, Job::Throughput, Job::Roundtrips, Job::Catchup, Job::Nothing, Job::Propagation, Job::Idle];
+    pub const ALL: [Job; 8] = [
+        Job::Referral,
+        Job::Throughput,
+        Job::Roundtrips,
+        Job::Catchup,
+        Job::Nothing,
+        Job::Propagation,
+        Job::Query,
+        Job::Idle,
+    ];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -53,6 +64,7 @@ impl Job {
             Job::Catchup => "catchup",
             Job::Nothing => "nothing",
             Job::Propagation => "propagation",
+            Job::Query => "query",
             Job::Idle => "idle",
         }
     }
@@ -65,6 +77,9 @@ impl Job {
             Job::Catchup => "a fresh node takes entries, each strictly verified, durable, folded",
             Job::Nothing => "two equal nodes find out that there is nothing to exchange",
             Job::Propagation => "one entry, from the API call until the last of the other nodes holds it",
+            Job::Query => {
+                "one search over own cases through the API, 20 rows, against PostgreSQL or bare tantivy over TCP"
+            }
             Job::Idle => "memory, processor and start of a node with nothing to do",
         }
     }
@@ -97,6 +112,7 @@ impl Bench {
             Job::Catchup => catchup::run,
             Job::Nothing => nothing::run,
             Job::Propagation => propagation::run,
+            Job::Query => query::run,
             Job::Idle => idle::run,
         };
         let found = run(self, dir.path())?;

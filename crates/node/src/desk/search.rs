@@ -217,10 +217,8 @@ fn asking(state: &State, call: &Call) -> Result<Asking, Problem> {
             faults.take("order", order_of(name).ok_or_else(|| format!("`{name}` is not one of: {}", ORDERS.join(", "))))
         }
     };
-    let order = order.unwrap_or(usual);
-    if order == Order::Relevance && question.text.is_none() && faults.all.is_empty() {
-        faults.add("order", "`relevance` orders by words: there are none in the search");
-    }
+    // without words all is equally relevant
+    let order = order.filter(|o| *o != Order::Relevance || question.text.is_some()).unwrap_or(usual);
     faults.done(Code::Malformed).map(|()| Asking { question, order })
 }
 
