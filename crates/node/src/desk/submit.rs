@@ -71,6 +71,10 @@ impl Desk {
         faults.extend(target_faults(&view.state, &to, &wanted.form));
         let (blobs, missing) = matched(&wanted.form, &uploaded);
         faults.extend(missing);
+        if wanted.form.transferred_from.is_some() {
+            let what = "is filled in by the node that passes a referral on (`lapwing case transfer send`)".to_owned();
+            faults.push(FieldFault { path: "transferred_from".into(), what });
+        }
         let days = wanted.give_up_days.unwrap_or(GIVE_UP_DAYS);
         if !(1..=MAX_GIVE_UP_DAYS).contains(&days) {
             faults.push(FieldFault { path: "give_up_days".into(), what: format!("must be 1 to {MAX_GIVE_UP_DAYS}") });
