@@ -38,23 +38,31 @@ impl Scene {
         let boot = town.address("harbour");
         nodes.push(town.start("polder", &boot));
         nodes.push(town.start("savanna", &[boot, town.address("polder")].concat()));
+        let scene = Scene { town, _nodes: nodes };
         for (at, of) in [("harbour", "polder"), ("polder", "harbour"), ("polder", "savanna"), ("savanna", "polder")] {
-            until(&format!("{at} can seal to {of}"), 60, || {
-                let detail: Value = town.client(at, Op::Member)?.read(Op::Member, &[of], &[]).ok()?;
-                (detail["sealable"] == true).then_some(())
-            });
+            scene.sealable(at, of);
         }
         for name in ["harbour", "polder"] {
-            let contact = json!({
-                "slot": "intake", "role": "case_intake", "name": "Intake", "areas": [], "channels": [],
-                "languages": ["en"], "hours": [], "time_zone": "Europe/London",
-                "ways": [{ "kind": "email", "value": "x@harbour.example" }], "deputy": null,
-                "reconfirm_by": 4_102_444_800_000_u64, "withdrawn": false,
-            });
-            let client = town.client(name, Op::ContactPublish).unwrap();
-            let _: Value = client.call(Op::ContactPublish, &[], &[], &contact).unwrap();
+            scene.contact(name);
         }
-        Scene { town, _nodes: nodes }
+        scene
+    }
+
+    fn sealable(&self, at: &str, of: &str) {
+        until(&format!("{at} can seal to {of}"), 60, || {
+            let detail: Value = self.town.client(at, Op::Member)?.read(Op::Member, &[of], &[]).ok()?;
+            (detail["sealable"] == true).then_some(())
+        });
+    }
+
+    fn contact(&self, name: &str) {
+        let contact = json!({
+            "slot": "intake", "role": "case_intake", "name": "Intake", "areas": [], "channels": [],
+            "languages": ["en"], "hours": [], "time_zone": "Europe/London",
+            "ways": [{ "kind": "email", "value": "x@harbour.example" }], "deputy": null,
+            "reconfirm_by": 4_102_444_800_000_u64, "withdrawn": false,
+        });
+        self.call(name, Op::ContactPublish, &[], &contact).unwrap();
     }
 
     fn call(&self, name: &str, op: Op, path: &[&str], body: &Value) -> Result<Value, Problem> {
@@ -547,6 +555,77 @@ fn by_program(scene: &Scene) {
     let by_harm = list(&[("order", "harm".into()), ("stage", "submitted".into()), ("role", "target".into())]);
     assert_eq!(by_harm, [great, small]);
     assert!(list(&[("overdue", "true".into())]).is_empty());
+}
+
+/// An agency of another country that takes part after the founders.
+fn join(town: &Town, name: &str, boot: &[String]) -> Running {
+    town.init(name, "telecommunications_authority", Some("charter.lapwing"));
+    let node = town.start(name, boot);
+    let client = |op| town.client("harbour", op).unwrap();
+    let pid = until("the application is there", 60, || {
+        let list: Value = client(Op::Applications).read(Op::Applications, &[], &[]).ok()?;
+        Some(list["items"].as_array()?.first()?["pid"].as_str()?.to_owned())
+    });
+    let _: Value = client(Op::Introduce).call(Op::Introduce, &[&pid], &[], &json!({})).unwrap();
+    until("it takes part", 60, || {
+        let all = ["harbour", "polder", name].map(|at| town.standing(at, &pid));
+        all.iter().all(|s| s.as_deref() == Some("participant")).then_some(())
+    });
+    node
+}
+
+#[test]
+fn a_transfer_is_told_after_a_crash_and_a_suspension_recalls_what_was_sent() {
+    let town = Town::founded(&["harbour", "polder"]);
+    let harbour = town.start("harbour", &[]);
+    let boot = town.address("harbour");
+    let mut nodes = vec![harbour, town.start("polder", &boot)];
+    let mut savanna = join(&town, "savanna", &boot);
+    let mut scene = Scene { town, _nodes: Vec::new() };
+    for (at, of) in [("harbour", "polder"), ("polder", "harbour"), ("polder", "savanna"), ("savanna", "polder")] {
+        scene.sealable(at, of);
+    }
+    for name in ["harbour", "polder"] {
+        scene.contact(name);
+    }
+    let thread = scene.submitted(|_| {});
+    let t = thread.as_str();
+    scene.level(t);
+    scene.case("polder", &["transfer", "propose", t, "--to", "savanna", "--item", "1", "--why", "The host is there."]);
+    scene.level(t);
+    scene.case("harbour", &["transfer", "consent", t]);
+    scene.level(t);
+    // passed on while the new agency is away, and the node dies before it comes back
+    savanna.kill();
+    let new =
+        scene.case("polder", &["transfer", "send", t, "--contact", "intake"])["thread"].as_str().unwrap().to_owned();
+    nodes.remove(1).kill();
+    savanna = scene.town.start("savanna", &boot);
+    nodes.push(scene.town.start("polder", &boot));
+    let told = until("the requester is told", 60, || {
+        let said = scene.detail("harbour", t).timeline;
+        said.into_iter().find(|s| s.kind == "transferred")
+    });
+    assert_eq!(told.body["thread"].as_str(), Some(new.as_str()));
+    assert_eq!(scene.level(t).life.items["1"], "transferred");
+
+    // an agency that has a case of ours is suspended: what it has is recalled, and it answers
+    let key = scene.town.officer("harbour");
+    scene.town.of("harbour", &["vote", "object", "savanna", "--officer-key", &key, "--yes"]);
+    let recalled =
+        until("the recall has come", 60, || scene.find("savanna", &new).filter(|case| case.row.stage == "recalled"));
+    let recall = recalled.timeline.iter().find(|s| s.kind == "recall").unwrap();
+    assert_eq!((recall.body["reason"].as_str(), recall.from.as_str()), (Some("suspended"), "polder"));
+    scene.case("savanna", &["recall-answer", &new, "--destroyed"]);
+    until("its answer is taken", 60, || {
+        let case = scene.find("polder", &new)?;
+        case.timeline.iter().find(|s| s.kind == "recall_answer" && s.delivery == "received").map(drop)
+    });
+    scene.refused("savanna", &new, &of_kind(Kind::Seen, &recall.id, ""), Code::Standing);
+    // the requester's own case with the one that is not suspended goes on
+    assert_eq!(scene.detail("harbour", t).row.stage, "partly_decided");
+    scene._nodes = nodes;
+    drop(savanna);
 }
 
 #[test]

@@ -233,6 +233,7 @@ fn body_for(op: &Value) -> Value {
         "Prepare" | "Say" => {
             json!({ "kind": "acknowledge", "body": { "own_reference": "P-1", "assurance": "not_requested" } })
         }
+        "PassOn" => json!({ "proposal": NOBODY, "poc_ref": "intake" }),
         _ => json!({}),
     }
 }

@@ -6,7 +6,7 @@
 use lapwing_engine::case::Stage;
 use lapwing_engine::engine::{Config, Engine};
 use lapwing_engine::fact::{Fact, NoticeKind};
-use lapwing_engine::step::{Answer, Effect, Input, Step};
+use lapwing_engine::step::{Answer, Command, Effect, Input, Lock, Refused, Saying, Step};
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::charter::{CharterFile, DAY_MS};
 use lapwing_record::form::sample;
@@ -125,6 +125,138 @@ impl World {
             assert_eq!(refused(case), refused(other));
         }
     }
+}
+
+/// The node of polder asks; harbor answers whatever it likes. A third agency takes what is passed on.
+struct Asking {
+    world: World,
+    third: TestAgency,
+    thread: ThreadId,
+    answers: Vec<MsgId>,
+}
+
+impl Asking {
+    fn new() -> Asking {
+        let (harbor, polder, third) =
+            (TestAgency::named("harbor"), TestAgency::named("polder"), TestAgency::named("savanna"));
+        let charter = charter_of(&[&harbor, &polder, &third]);
+        let parts = [&harbor, &polder, &third].map(|a| a.found(&charter)).into();
+        let charter = CharterFile::join(charter, parts).unwrap();
+        let engine = made(&charter, &polder);
+        let network = charter.charter.network_id();
+        let mut world = World { network, charter, harbor, polder, engine, journal: vec![], now: NOW, own: vec![] };
+        let step = world.engine.resume(NOW, Vec::new(), false, &[]);
+        world.keep(step);
+        let mut asking = Asking { world, third, thread: ThreadId([5; 32]), answers: vec![] };
+        asking.says(Kind::Submit, encode(&sample())).unwrap();
+        asking
+    }
+
+    /// Polder says something.
+    fn says(&mut self, kind: Kind, body: Vec<u8>) -> Result<MsgId, Refused> {
+        let w = &mut self.world;
+        let saying = Saying {
+            thread: self.thread,
+            to: w.harbor.pid(),
+            kind,
+            handling: Tlp::Amber,
+            body,
+            blobs: vec![],
+            approvals: None,
+            ttl_ms: DAY_MS,
+            lock: Lock { key: [1; 32].into(), nonce: [2; 24] },
+        };
+        let command = Box::new(Command::Say(Box::new(saying)));
+        let step = w.engine.handle(Input::Local { command, by: None, reply: 3 }, w.now);
+        let effects = w.keep(step);
+        let answer =
+            effects.into_iter().find_map(|e| if let Effect::Reply(3, answer) = e { Some(answer) } else { None });
+        match answer.unwrap()? {
+            Answer::Said(id) => Ok(id),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Harbor answers; the refusal, if it is one.
+    fn hears(&mut self, kind: Kind, body: Vec<u8>) -> Option<Refusal> {
+        let w = &mut self.world;
+        let asked = w.engine.state().case(&self.thread).unwrap().asked.last().map(|t| t.open.id);
+        let stmt = Stmt {
+            msg_no: self.answers.len() as u64,
+            prev_own: self.answers.last().copied(),
+            seen_peer: asked,
+            ..w.stmt(kind, body)
+        };
+        let refusal = w.hear(&stmt, None);
+        self.answers.push(stmt.id());
+        refusal
+    }
+}
+
+#[test]
+fn a_transfer_is_taken_with_the_consent_and_the_new_agencys_own_receipt_only() {
+    let mut a = Asking::new();
+    let third = a.third.pid();
+    let propose = |to| encode(&TransferProposed { to, items: vec![0], why: "There.".into() });
+    let network = a.world.network;
+    let receipt = |by: &TestAgency, of: Pid| {
+        let receipt = Receipt {
+            msg_id: MsgId([8; 32]),
+            hash: Digest([8; 32]),
+            received: NOW,
+            status: ReceiptStatus::Stored,
+            by: of,
+            epoch: 0,
+        };
+        Bytes(encode(&receipt.sign(&by.feed, &network)))
+    };
+    let (genuine, of_another, forged) =
+        (receipt(&a.third, third), receipt(&a.third, a.world.harbor.pid()), receipt(&a.world.harbor, third));
+    assert_eq!(a.hears(Kind::TransferProposed, propose(a.world.polder.pid())), Some(Refusal::WrongReference));
+    assert_eq!(a.hears(Kind::TransferProposed, propose(third)), None);
+    let proposal = *a.answers.last().unwrap();
+    let done = |receipt: &Bytes, to| {
+        encode(&Transferred { proposal, thread: ThreadId([6; 32]), to, receipt: receipt.clone() })
+    };
+    assert_eq!(a.hears(Kind::Transferred, done(&genuine, third)), Some(Refusal::ConsentNeeded));
+    a.says(Kind::TransferConsent, encode(&TransferConsent { proposal, granted: true, conditions: None })).unwrap();
+    assert_eq!(a.hears(Kind::Transferred, done(&genuine, a.world.harbor.pid())), Some(Refusal::WrongReference));
+    for false_one in [&forged, &of_another, &Bytes(vec![1, 2, 3])] {
+        assert_eq!(a.hears(Kind::Transferred, done(false_one, third)), Some(Refusal::Invalid));
+    }
+    assert_eq!(a.hears(Kind::Transferred, done(&genuine, third)), None);
+    assert_eq!(a.world.stage(), Stage::Transferred);
+    a.world.assert_replayed();
+}
+
+#[test]
+fn a_ground_that_does_not_hold_is_refused_here_and_there_and_what_was_refused_there_blocks_nothing() {
+    let mut a = Asking::new();
+    let refuse = |ground| encode(&Decide { items: vec![ItemDecision::refuse(0, ground)] });
+    assert_eq!(a.hears(Kind::Decide, refuse(Ground::InsufficientInformation)), Some(Refusal::WrongGround));
+    assert_eq!(a.hears(Kind::Decide, refuse(Ground::DuplicateOf)), Some(Refusal::Invalid), "of what?");
+    assert_eq!(a.hears(Kind::NeedInfo, text("who?")), None);
+    assert_eq!(a.hears(Kind::Decide, refuse(Ground::InsufficientInformation)), None);
+    assert_eq!(a.world.stage(), Stage::Decided);
+
+    let coded = |refused: Refused| refused.code();
+    assert_eq!(a.says(Kind::Acknowledge, vec![]).map_err(coded), Err("invalid"));
+    assert_eq!(a.says(Kind::NeedInfo, text("who?")).map_err(coded), Err("not_your_turn"));
+    assert_eq!(a.says(Kind::Feedback, text("thanks")).map_err(coded), Err("wrong_state"));
+    // the other side refuses one of ours for good: it decides nothing, and nothing waits behind it
+    let close = a.says(Kind::Close, encode(&Ending { note: None })).unwrap();
+    assert_eq!(a.world.stage(), Stage::Closed);
+    let refused = Delivered::Refused((Refusal::WrongState, "not so".into()));
+    let tried = Input::Tried { thread: a.thread, id: close, outcome: Ok(refused) };
+    let step = a.world.engine.handle(tried, NOW);
+    a.world.keep(step);
+    assert_eq!(a.world.stage(), Stage::Decided);
+    let state = a.world.engine.state();
+    assert!(state.outbox.get(&close).is_none() && state.unsent.get(&close).is_none());
+    assert!(state.case(&a.thread).unwrap().find(&close).unwrap().refused.is_some());
+    a.says(Kind::Reopen, encode(&Reopen { items: vec![0], reason: "Again.".into() })).unwrap();
+    assert_eq!(a.world.stage(), Stage::InfoNeeded);
+    a.world.assert_replayed();
 }
 
 fn text(words: &str) -> Vec<u8> {

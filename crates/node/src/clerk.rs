@@ -17,17 +17,19 @@ use lapwing_engine::step::{Command, Event, Input, Lock, Saying};
 use lapwing_record::audit::{Attempt, DONE};
 use lapwing_record::cbor::encode;
 use lapwing_record::charter::DAY_MS;
-use lapwing_record::id::{Digest, HashOf, MsgId, NetworkId, ThreadId};
+use lapwing_record::id::{Digest, HashOf, MsgId, NetworkId, Pid, ThreadId};
 use lapwing_record::statement::{BlobGrant, GrantedKey, Kind, Recall, RecallReason, Transferred};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// Days until delivery is given up, unless the caller says otherwise.
 pub const GIVE_UP_DAYS: u64 = 30;
 /// Between two looks at what could not be said.
 const AGAIN: Duration = Duration::from_secs(10);
+/// How long a suspension has to last before what was sent is recalled: an objection and its end may come in one exchange.
+const SUSPENDED_FOR: Duration = Duration::from_secs(10);
 
 /// The key of a case with a nonce for one statement.
 pub fn case_lock(office: &Office, thread: &ThreadId) -> Result<Lock, Problem> {
@@ -69,12 +71,17 @@ pub fn thread_of(network: &NetworkId, thread: &ThreadId, proposal: &MsgId) -> Th
 pub async fn run(office: Arc<Office>) {
     let mut last = office.events().latest().n;
     let mut open: BTreeSet<ThreadId> = office.view().state.cases.keys().copied().collect();
+    let mut suspended = Suspended::default();
     loop {
         let mut left = BTreeSet::new();
         for thread in std::mem::take(&mut open) {
-            if let Err(problem) = tend(&office, &thread).await {
-                tracing::debug!(case = %thread.short(), %problem, "not said yet");
-                left.insert(thread);
+            match tend(&office, &thread, &mut suspended).await {
+                Ok(Tended::Done) => {}
+                Ok(Tended::Later) => drop(left.insert(thread)),
+                Err(problem) => {
+                    tracing::debug!(case = %thread.short(), %problem, "not said yet");
+                    left.insert(thread);
+                }
             }
         }
         open = left;
@@ -128,12 +135,31 @@ fn proposals(case: &Case, state: &State) -> Vec<MsgId> {
     open.map(|t| t.open.id).filter(|id| !world.is_transferred(id)).collect()
 }
 
+/// Since when participants are seen to be suspended.
+type Suspended = BTreeMap<Pid, Instant>;
+
+/// How a look at a case ended.
+enum Tended {
+    /// Nothing more is due.
+    Done,
+    /// Something is due later.
+    Later,
+}
+
 /// Says what is due in a case.
-async fn tend(office: &Office, thread: &ThreadId) -> Result<(), Problem> {
+async fn tend(office: &Office, thread: &ThreadId, suspended: &mut Suspended) -> Result<Tended, Problem> {
     let view = office.view();
-    let Some(case) = view.state.case(thread).filter(|c| c.erased.is_none()) else { return Ok(()) };
+    let Some(case) = view.state.case(thread).filter(|c| c.erased.is_none()) else { return Ok(Tended::Done) };
     if let Some(body) = recall_due(&view.state, case) {
-        return say(office, case, Kind::Recall, body).await;
+        let since = *suspended.entry(case.target).or_insert_with(Instant::now);
+        if since.elapsed() < SUSPENDED_FOR {
+            return Ok(Tended::Later);
+        }
+        say(office, case, Kind::Recall, body).await?;
+        return Ok(Tended::Done);
+    }
+    if view.state.federation.standing(&case.target) != Some(Standing::Suspended) {
+        suspended.remove(&case.target);
     }
     grant_due(office, thread).await?;
     for proposal in proposals(case, &view.state) {
@@ -145,10 +171,10 @@ async fn tend(office: &Office, thread: &ThreadId) -> Result<(), Problem> {
             .and_then(|c| c.asked.first()?.delivery.as_ref()?.receipt.clone().filter(|r| !r.is_empty()));
         if let (Some(receipt), Some(to)) = (receipt, case.world().proposal(&proposal).map(|p| p.to)) {
             let body = encode(&Transferred { proposal, thread: new, to, receipt });
-            return say(office, case, Kind::Transferred, body).await;
+            say(office, case, Kind::Transferred, body).await?;
         }
     }
-    Ok(())
+    Ok(Tended::Done)
 }
 
 /// Hands over the keys of our own evidence that are due, once.

@@ -138,12 +138,12 @@ impl Said<'_> {
         }
     }
 
-    fn exist(&self, items: impl Iterator<Item = u64>) -> Result<(), Not> {
+    fn exist(&self, mut items: impl Iterator<Item = u64>) -> Result<(), Not> {
         let count = self.world.items();
-        for item in items.filter(|item| *item >= count) {
-            return not(Refusal::WrongReference, format!("the referral has no assistance item {item}"));
+        match items.find(|item| *item >= count) {
+            Some(item) => not(Refusal::WrongReference, format!("the referral has no assistance item {item}")),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The statement of the other side that this one names is there.

@@ -342,6 +342,19 @@ fn what_was_refused_for_good_keeps_its_place_and_decides_nothing() {
 }
 
 #[test]
+fn what_earlier_programs_kept_of_a_statement_reads_as_before() {
+    use lapwing_record::cbor::{decode, encode};
+    let case = begun();
+    let old = Open { detail: None, ..case.asked[0].open.clone() };
+    let bytes = encode(&old);
+    assert_eq!(bytes[0], 0x8e, "an array of fourteen, as it always was");
+    assert_eq!(decode::<Open>(&bytes, 4096).unwrap(), old);
+    let grown = Open { detail: Some(Detail::Expected(7)), ..old };
+    let bytes = encode(&grown);
+    assert_eq!((bytes[0], decode::<Open>(&bytes, 4096).unwrap()), (0x8f, grown));
+}
+
+#[test]
 fn one_does_not_unsee_what_one_has_seen() {
     let mut case = begun();
     say(&mut case, Kind::Acknowledge).unwrap();

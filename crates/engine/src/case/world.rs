@@ -230,12 +230,15 @@ impl<'a> World<'a> {
     /// Evidence of one side whose keys are to be handed over now: all that was named, but what is held back only once
     /// the target has accepted an item, and assures the confidentiality that was asked for.
     pub fn grants_due(self, requester: bool) -> Vec<Digest> {
-        // what was named before a withdrawal is handed over still, as it was announced
-        if self.stage() == Stage::Recalled {
+        let stage = self.stage();
+        if matches!(stage, Stage::Recalled | Stage::Withdrawn) {
             return Vec::new();
         }
         let form = self.form();
-        let released = self.accepted_once() && (form.confidential != Some(true) || self.confidentiality_assured());
+        // a case that has ended releases nothing by itself any more
+        let released = !stage.is_end()
+            && self.accepted_once()
+            && (form.confidential != Some(true) || self.confidentiality_assured());
         let held = form.held_back.filter(|_| requester && !released).unwrap_or_default();
         let granted = self.granted(requester);
         let named = self.of(requester).flat_map(|t| t.open.blobs.iter().map(|b| b.b3_cipher));

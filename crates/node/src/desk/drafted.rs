@@ -183,6 +183,7 @@ impl Desk {
         form.campaign_ref.get_or_insert_with(|| form.requester_ref.clone().unwrap_or_else(|| thread.short()));
         form.created_at = None;
         form.supersedes = None;
+        form.transferred_from = None;
         let own = case.asked.first().map(|told| self.content(told)).transpose()?;
         Ok((form, own.map(|stmt| stmt.blobs).unwrap_or_default()))
     }

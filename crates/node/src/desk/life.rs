@@ -152,7 +152,7 @@ pub(super) fn inbox_order(mut cases: Vec<(Arc<Case>, u64)>, now: u64) -> Vec<Arc
         last = Some(case.requester);
         keyed.push(((class(&case, score), rank, stored(&case), case.thread), case));
     }
-    keyed.sort_by(|a, b| a.0.cmp(&b.0));
+    keyed.sort_by_key(|keyed| keyed.0);
     keyed.into_iter().map(|(_, case)| case).collect()
 }
 

@@ -82,6 +82,10 @@ impl Desk {
         faults.extend(missing);
         let ahead_because = wanted.ahead_because.as_deref();
         faults.extend(ahead_because.and_then(|why| check_text("ahead_because", why, 1, 4000).err()).map(fault));
+        if form.transferred_from.is_some() {
+            let what = "is filled in by the node that passes a referral on (`lapwing case transfer send`)".to_owned();
+            faults.push(FieldFault { path: "transferred_from".into(), what });
+        }
         let days = wanted.give_up_days.unwrap_or(GIVE_UP_DAYS);
         if !(1..=MAX_GIVE_UP_DAYS).contains(&days) {
             faults.push(FieldFault { path: "give_up_days".into(), what: format!("must be 1 to {MAX_GIVE_UP_DAYS}") });

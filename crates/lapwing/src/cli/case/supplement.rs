@@ -17,7 +17,7 @@ pub struct Answer {
     thread: String,
     /// The answer.
     text: String,
-    /// Fields of the pro forma that change, as TOML: named as in referral.toml under [form].
+    /// Fields of the pro forma that change, as TOML: named as in the form of a referral.toml.
     #[arg(long, value_name = "FILE")]
     form: Option<PathBuf>,
     /// A file of evidence to add.
