@@ -441,7 +441,7 @@ BODIES = {
     1: ("inception", 16), 2: ("root-rotate", 16), 3: ("key-grant", 16), 4: ("leave", 16), 16: ("profile", 16),
     17: ("contact", 4), 18: ("node-binding", 16), 19: ("kem-key", 16), 20: ("application", 64), 21: ("stances", 16),
     22: ("excuse", 16), 23: ("motion", 64), 24: ("checkpoint", 16), 25: ("fork-proof", 4), 26: ("legal-profile", 16),
-    27: ("arrangement", 16), 28: ("outcome", 16), 64: ("contact", 4), 65: ("objection-reason", 16), 66: ("outcome", 16),
+    27: ("arrangement", 16), 28: ("outcome-record", 16), 64: ("contact", 4), 65: ("objection-reason", 16), 66: ("outcome-record", 16),
 }  # fmt: skip
 
 
@@ -815,7 +815,7 @@ def check_arrangement(a):
     check_text(a.url if a.url is not None else "x", 1, 300, "url")
 
 
-@rule("outcome")
+@rule("outcome-record")
 def check_outcome(o):
     need(is_name(o.slot), "slot")
     check_text(o.title, 1, 200, "title")

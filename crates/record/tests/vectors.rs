@@ -205,7 +205,7 @@ fn read(v: &Json) -> Result<(), String> {
         "profile" => Profile::decode(&bytes).map(drop).map_err(text),
         "legal-profile" => LegalProfile::decode(&bytes).map(drop).map_err(text),
         "arrangement" => Arrangement::decode(&bytes).map(drop).map_err(text),
-        "outcome" => Outcome::decode(&bytes).map(drop).map_err(text),
+        "outcome-record" => Outcome::decode(&bytes).map(drop).map_err(text),
         "node-binding" => NodeBinding::decode(&bytes).map(drop).map_err(text),
         "decide" => body(Kind::Decide, &bytes),
         "recall-answer" => body(Kind::RecallAnswer, &bytes),

@@ -416,7 +416,7 @@ pub fn records(bad: &mut Bad<'_>) {
     bad.plain("arrangement: of one party", "arrangement", encode(&alone), "two parties or more");
     let mut foreign = lapwing_record::register::sample_outcome();
     foreign.countries = vec!["XY1".into()];
-    bad.plain("outcome: in no country", "outcome", encode(&foreign), "countries are ISO 3166-1");
+    bad.plain("outcome: in no country", "outcome-record", encode(&foreign), "countries are ISO 3166-1");
     let binding = |peer: Vec<u8>, addrs| NodeBinding { peer: Bytes(peer), addrs, not_after: 1, revoked: false };
     bad.plain("binding: no peer id", "node-binding", encode(&binding(vec![], vec![])), "1 to 64 bytes");
     let nine = binding(vec![1; 38], vec!["/ip4/192.0.2.1/tcp/1".into(); 9]);
