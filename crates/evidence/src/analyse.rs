@@ -60,6 +60,9 @@ fn message(bytes: &[u8], limits: &Limits, keys: &Keys) -> Analysis {
     let Some(outer) = parse(bytes, limits, &mut reading) else {
         return Analysis { warnings: BTreeSet::from([Warning::NotAMessage]), ..Analysis::default() };
     };
+    if let Some(report) = xarf_inside(&outer) {
+        return xarf::read(report, limits);
+    }
     let mut own: Option<Message<'_>> = None;
     let inner = match complaint(&outer) {
         None => Some(&outer),
@@ -145,17 +148,28 @@ struct Complaint<'a, 'x> {
     headers: Option<&'a [u8]>,
 }
 
+/// A report in XARF that travels in a complaint: it says more than the complaint around it. Only there: a sender who
+/// attaches one to his spam must not hide behind it.
+fn xarf_inside<'a>(message: &'a Message<'_>) -> Option<&'a [u8]> {
+    let parts = || message.parts.iter().map(MessagePart::contents);
+    is_complaint(message).then(|| parts().find(|content| xarf::is_report(content))).flatten()
+}
+
+fn is_complaint(message: &Message<'_>) -> bool {
+    message.content_type().is_some_and(|kind| {
+        kind.ctype().eq_ignore_ascii_case("multipart")
+            && kind.subtype().is_some_and(|s| s.eq_ignore_ascii_case("report"))
+            && kind.attribute("report-type").is_some_and(|t| t.eq_ignore_ascii_case("feedback-report"))
+    })
+}
+
 fn complaint<'a, 'x>(message: &'a Message<'x>) -> Option<Complaint<'a, 'x>> {
     let is = |part: &MessagePart<'_>, kind: &str, sub: &str| {
         part.content_type().is_some_and(|c| {
             c.ctype().eq_ignore_ascii_case(kind) && c.subtype().is_some_and(|s| s.eq_ignore_ascii_case(sub))
         })
     };
-    let kind = message.content_type()?;
-    let is_report = kind.ctype().eq_ignore_ascii_case("multipart")
-        && kind.subtype().is_some_and(|s| s.eq_ignore_ascii_case("report"))
-        && kind.attribute("report-type").is_some_and(|t| t.eq_ignore_ascii_case("feedback-report"));
-    if !is_report {
+    if !is_complaint(message) {
         return None;
     }
     let (report, around) = message

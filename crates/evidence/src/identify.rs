@@ -6,7 +6,7 @@
 //! | `suspected_sender` | the sending address with its time; addresses and their domains; signing domains; Message-ID; what it links to; telephone numbers, accounts on services; attachments by hash |
 //! | `payment_recipient` | wallets, bank accounts |
 //! | `host` | what the message only loads or does not show (often the imitated brand's own pictures: not the suspect's, but whoever hosts them has logs); addresses in URLs; services shared by everybody that a link goes through |
-//! | `isp` | autonomous systems that a complaint names |
+//! | `isp` | services that send for anybody, by their signature or bounce address; autonomous systems that a complaint names |
 //!
 //! Victims are never among them: an identifier that contains a recipient's address is left out or cut.
 
@@ -54,6 +54,24 @@ const SHARED: &[&str] = &[
     "x.com",
     "youtube.com",
     "1drv.ms",
+];
+
+/// Services that send mail for anybody: their signature and their bounce addresses tell nothing of the sender, their
+/// records do.
+const TRANSMITTERS: &[&str] = &[
+    "amazonses.com",
+    "hubspotemail.net",
+    "mailchimpapp.net",
+    "mailgun.net",
+    "mailgun.org",
+    "mailjet.com",
+    "mandrillapp.com",
+    "mcsv.net",
+    "rsgsv.net",
+    "sendgrid.net",
+    "sendinblue.com",
+    "sparkpostmail.com",
+    "zendesk.com",
 ];
 
 /// A typed identifier and the part of whoever it belongs to.
@@ -128,7 +146,8 @@ impl Ids<'_> {
         }
         for found in &found.domains {
             if found.roles.contains(&DomainRole::Dkim) && !is_large_provider(&found.domain) {
-                self.add(suspect, IdentifierKind::DkimDomain, found.domain.ascii.clone());
+                let role = if transmits(&found.domain) { PartyRole::Isp } else { suspect };
+                self.add(role, IdentifierKind::DkimDomain, found.domain.ascii.clone());
             }
             if found.roles.contains(&DomainRole::Reported) && !shared(&found.domain) {
                 self.add(suspect, IdentifierKind::Domain, found.domain.ascii.clone());
@@ -147,7 +166,8 @@ impl Ids<'_> {
         let own =
             |d: &Domain| self.found.recipients.iter().filter_map(|r| r.rsplit_once('@')).any(|(_, own)| own == d.ascii);
         if let Some(domain) = address.domain.as_ref().filter(|d| !own(d) && !is_large_provider(d)) {
-            self.add(PartyRole::SuspectedSender, IdentifierKind::Domain, domain.ascii.clone());
+            let role = if transmits(domain) { PartyRole::Isp } else { PartyRole::SuspectedSender };
+            self.add(role, IdentifierKind::Domain, domain.ascii.clone());
         }
     }
 
@@ -189,11 +209,25 @@ impl Ids<'_> {
 
 /// Whether a name is that of a service which anybody uses.
 pub(crate) fn is_shared(name: &str) -> bool {
-    SHARED.contains(&name)
+    under(name, SHARED)
+}
+
+/// A name under which anybody is given one (public suffix list): the service's own, whoever uses it.
+fn is_suffix(domain: &Domain) -> bool {
+    domain.registrable.is_none() && psl::suffix_str(&domain.ascii) == Some(domain.ascii.as_str())
+}
+
+fn transmits(domain: &Domain) -> bool {
+    under(&domain.ascii, TRANSMITTERS) || is_suffix(domain)
 }
 
 fn shared(domain: &Domain) -> bool {
-    SHARED.contains(&domain.ascii.as_str()) || SHARED.contains(&domain.owner()) || is_large_provider(domain)
+    is_suffix(domain) || under(&domain.ascii, SHARED) || is_large_provider(domain)
+}
+
+/// Whether a name is one of a list, or lies under one.
+fn under(name: &str, list: &[&str]) -> bool {
+    list.iter().any(|service| name.strip_suffix(service).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
 }
 
 /// A victim's address does not travel in the form: what carries it is cut, and the sample keeps the URL whole.
@@ -221,6 +255,24 @@ mod tests {
         <a href='https://t.co/abc'>short</a> <a href='http://192.0.2.80/x'>y</a><a href='https://t.me/prize_office'>chat</a>\
         <img src='https://brand.example/logo.png'><img src='https://login.example/logo.png'>\r\n\
         Call +49 30 901820. Pay to 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa or GB82 WEST 1234 5698 7654 32.\r\n";
+
+    #[test]
+    fn whoever_sends_or_hosts_for_anybody_is_not_the_suspect() {
+        let mail = "From: Prize <noreply@prize-1.firebaseapp.com>\r\nReturn-Path: <0100@amazonses.com>\r\n\
+            DKIM-Signature: v=1; d=firebaseapp.com; s=x\r\nDKIM-Signature: v=1; d=prize.test; s=x\r\n\r\n\
+            https://storage.googleapis.com/bucket/a.html https://prize-2.firebaseapp.com/\r\n";
+        let ids = identify(&analyse(mail.as_bytes(), &Limits::default()));
+        let of = |role: PartyRole, kind: IdentifierKind| -> Vec<&str> {
+            ids.iter().filter(|i| i.role == role && i.kind == kind).map(|i| i.value.as_str()).collect()
+        };
+        use IdentifierKind as K;
+        use PartyRole as R;
+        assert_eq!(of(R::SuspectedSender, K::Domain), ["prize-1.firebaseapp.com", "prize-2.firebaseapp.com"]);
+        assert_eq!(of(R::SuspectedSender, K::DkimDomain), ["prize.test"]);
+        assert_eq!(of(R::Isp, K::DkimDomain), ["firebaseapp.com"]);
+        assert_eq!(of(R::Isp, K::Domain), ["amazonses.com"]);
+        assert_eq!(of(R::Host, K::Domain), ["storage.googleapis.com"]);
+    }
 
     #[test]
     fn every_trace_has_the_part_of_whom_it_belongs_to_and_the_victim_has_none() {

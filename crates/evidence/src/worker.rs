@@ -177,12 +177,12 @@ pub fn serve(input: impl Read, mut output: impl Write) -> Result<(), ServeError>
     let request: Request = serde_json::from_slice(&line).map_err(ServeError::Request)?;
     let limits = request.limits.capped();
     confine(&limits)?;
-    let records = take(&mut input, request.keys.min(keys::MAX_BYTES as u64 * 2))?;
+    let records = take(&mut input, request.keys.min(keys::MAX_BYTES as u64 * 4))?;
     let bytes = take(&mut input, request.length.min(limits.max_bytes))?;
     match request.task {
         Task::Analyse(kind) => {
             // The parent has read the records before: what it sends reads.
-            let keys = Keys::parse(&String::from_utf8_lossy(&records)).unwrap_or_default();
+            let keys = Keys::read(&String::from_utf8_lossy(&records)).unwrap_or_default();
             answer(analyse_as(kind, &bytes, &limits, &keys), status, &mut output)
         }
         Task::Find(texts) => answer(redact::places(&bytes, &texts, &limits), status, &mut output),

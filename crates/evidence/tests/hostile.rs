@@ -332,6 +332,22 @@ fn a_complaint_with_headers_only_or_with_nothing_is_still_read() {
 }
 
 #[test]
+fn a_report_in_xarf_inside_a_complaint_is_read_and_one_attached_to_spam_hides_nothing() {
+    let mail = |kind: &str| {
+        format!(
+            "From: abuse@provider.example\r\nSubject: outer\r\nContent-Type: {kind}; boundary=b\r\n\r\n--b\r\n\r\nsee below\r\n\
+             --b\r\nContent-Type: application/json; name=xarf.json\r\n\r\n\
+             {{\"xarf_version\": \"4.2.0\", \"category\": \"messaging\", \"type\": \"spam\", \"source_identifier\": \"192.0.2.9\"}}\r\n--b--\r\n"
+        )
+    };
+    let found = survive(mail("multipart/report; report-type=feedback-report").as_bytes());
+    assert_eq!(found.sending_ip.map(|s| s.ip.to_string()).as_deref(), Some("192.0.2.9"));
+    assert_eq!(found.report.and_then(|r| r.kind).as_deref(), Some("messaging/spam"));
+    let spam = survive(mail("multipart/mixed").as_bytes());
+    assert_eq!((spam.report, spam.from[0].email.as_str()), (None, "abuse@provider.example"));
+}
+
+#[test]
 fn an_abuse_report_is_about_the_message_inside() {
     let mail = "From: abuse@provider.example\r\nTo: agency@home.example\r\nSubject: report\r\n\
         Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n--b\r\n\r\nsee below\r\n\

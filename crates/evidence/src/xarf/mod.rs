@@ -5,7 +5,7 @@ mod read;
 pub mod rules;
 mod write;
 
-pub(crate) use read::read;
+pub(crate) use read::{is_report, read};
 pub use write::{Author, Enclosure, Missing, Occasion, VERSION, report};
 
 /// The key by which a JSON text shows itself as a report.

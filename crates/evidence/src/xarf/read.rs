@@ -147,3 +147,8 @@ fn samples(fields: &Map<String, Value>, limits: &Limits, reading: &mut Reading<'
     }
     found
 }
+
+/// Whether these bytes show themselves as a report.
+pub(crate) fn is_report(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"{") && bytes.windows(super::MARK.len()).any(|w| w == super::MARK)
+}
