@@ -27,6 +27,12 @@ const ELSEWHERE: &[(Code, &str, &str, &str)] = &[
         "crates/node/src/desk/testnodes/searching.rs",
         "a_damaged_index_is_made_anew_by_itself_and_never_answers_with_less",
     ),
+    (
+        Code::LessHarmfulFirst,
+        "LessHarmfulFirst",
+        "tests/drafts.rs",
+        "a_draft_is_saved_resumed_copied_and_sent_in_the_order_of_harm",
+    ),
     (Code::DiskFull, "Code::DiskFull", "crates/http/src/request.rs", "a_full_disk_is_told_from_a_broken_one"),
     (Code::Unreachable, "Code::Unreachable", "crates/api/src/client.rs", "a_node_that_is_not_there_is_a_clear_problem"),
     (Code::WrongState, "Code::WrongState", "tests/life.rs", LIFE),

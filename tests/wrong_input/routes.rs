@@ -87,6 +87,7 @@ fn good(w: &World, op: Op) -> Good {
         },
         Op::Submit => with(&[NOBODY], "", json!({ "to": "polder", "form": {} })),
         Op::DraftSave => with(&[NOBODY], "form", json!({ "to": "polder", "form": {} })),
+        Op::Drafts => with(&[], "", json!({ "to": "polder" })),
         Op::DraftShow | Op::DraftApprove | Op::DraftDrop => path(&[NOBODY]),
         Op::Prepare | Op::Say => Good { at: "polder", ..with(&[case], "kind", acknowledge) },
         Op::PassOn => {
@@ -123,7 +124,6 @@ fn good(w: &World, op: Op) -> Good {
         | Op::Motions
         | Op::Identity
         | Op::Notices
-        | Op::Drafts
         | Op::DraftList
         | Op::Referrals
         | Op::Search
@@ -314,7 +314,10 @@ impl Rows<'_> {
                     self.body("content where none is taken", &json!({ "surprise": 1 }), Code::Malformed, "no content")
                 }
                 Some(body) => {
-                    self.body("null", &Value::Null, Code::Malformed, "");
+                    // what may be left out whole may be null
+                    if self.row.op != Op::Drafts {
+                        self.body("null", &Value::Null, Code::Malformed, "");
+                    }
                     let mut more = body.clone();
                     more["surprise"] = json!(1);
                     self.body("an unknown field", &more, Code::Malformed, "surprise");

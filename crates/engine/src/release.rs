@@ -10,7 +10,7 @@
 //! Only a consent that the originator signed lifts a rule; nothing that anybody here sets does. A stricter marking never
 //! frees an exit, and a consent never blocks one.
 
-use crate::case::Consent;
+use crate::case::{Case, Consent, Told};
 use lapwing_record::form::{Form, JudicialUse, Onward, Pap, when};
 use lapwing_record::id::Pid;
 use lapwing_record::statement::{Limits, Tlp};
@@ -263,6 +263,18 @@ pub struct Part {
     pub marking: Marking,
 }
 
+/// Whose the marking of a statement is. One who answers under the marking of what was said before adds none of its own: it
+/// stays with the one who set it.
+pub fn originator(case: &Case, told: &Told) -> Pid {
+    let (own, theirs) = (case.side(&told.open.from), case.side(&case.peer(&told.open.from)));
+    let seen = told.open.seen_peer.and_then(|id| theirs.iter().position(|t| t.open.id == id));
+    let before = own.iter().take_while(|t| t.open.msg_no < told.open.msg_no);
+    // what its sender knew: each step goes back to an earlier statement, so it ends
+    let known = before.chain(seen.map_or(&[][..], |last| &theirs[..=last]));
+    let as_strict = known.into_iter().find(|t| t.open.handling >= told.open.handling);
+    as_strict.map_or(told.open.from, |earlier| originator(case, earlier))
+}
+
 /// Whether these parts may leave by `exit` from the node of `me` at `now`, given what their originators consented to.
 ///
 /// # Errors
@@ -292,8 +304,10 @@ pub fn check<'a>(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::case::Open;
     use lapwing_record::form::{Party, PartyRole, sample};
-    use lapwing_record::id::MsgId;
+    use lapwing_record::id::{MsgId, ThreadId};
+    use lapwing_record::statement::Kind;
     use proptest::prelude::*;
 
     const ME: Pid = Pid([1; 32]);
@@ -416,6 +430,41 @@ mod tests {
         form.parties = Some(vec![Party { tlp: Some(Tlp::Red), ..Party::new(PartyRole::Witness) }]);
         assert_eq!(Marking::of_form(&form, Tlp::Green).tlp, Tlp::Red);
         assert!(Marking::of_form(&form, Tlp::Green).retention.is_some());
+    }
+
+    #[test]
+    fn one_who_answers_under_a_marking_does_not_make_it_its_own() {
+        let open = |from: Pid, to: Pid, n: u8, seen: Option<u8>, handling| Open {
+            // numbered by who says it: 1, 4, 5 and 2, 3, 6
+            msg_no: [0, 0, 0, 1, 1, 2, 2][usize::from(n)],
+            thread: ThreadId([9; 32]),
+            id: MsgId([n; 32]),
+            prev_own: None,
+            seen_peer: seen.map(|n| MsgId([n; 32])),
+            from,
+            to,
+            kind: Kind::Submit,
+            clock: 0,
+            expires: 0,
+            handling,
+            items: 0,
+            decisions: vec![],
+            blobs: vec![],
+            detail: None,
+            unknown: vec![],
+        };
+        let submit = open(ME, THEM, 1, None, Tlp::Amber);
+        let mut case = Case::new(&submit);
+        case.asked.push(Told::heard(submit, 0));
+        let of = |case: &Case, by: Pid, at: usize| originator(case, &case.side(&by)[at]);
+        case.answered.push(Told::heard(open(THEM, ME, 2, Some(1), Tlp::Amber), 0));
+        assert_eq!((of(&case, ME, 0), of(&case, THEM, 0)), (ME, ME));
+        case.answered.push(Told::heard(open(THEM, ME, 3, Some(1), Tlp::Red), 0));
+        case.asked.push(Told::heard(open(ME, THEM, 4, Some(2), Tlp::Red), 0));
+        case.asked.push(Told::heard(open(ME, THEM, 5, Some(3), Tlp::Red), 0));
+        assert_eq!((of(&case, THEM, 1), of(&case, ME, 1)), (THEM, ME), "set by both at once: each its own");
+        case.answered.push(Told::heard(open(THEM, ME, 6, Some(5), Tlp::Red), 0));
+        assert_eq!(of(&case, THEM, 2), THEM, "not handed back and forth");
     }
 
     fn marking() -> impl Strategy<Value = Marking> {

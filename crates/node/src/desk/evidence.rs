@@ -252,7 +252,7 @@ impl Desk {
         let (exit, consents) = (reader(call), consents(case, view.state.me));
         let names = |told: &&Told| told.open.blobs.iter().any(|b| b.b3_cipher == blob);
         for told in case.asked.iter().chain(&case.answered).filter(names) {
-            shows(view.state.me, told, &consents, exit).map_err(|rules| not_released(exit, &rules))?;
+            shows(view.state.me, case, told, &consents, exit).map_err(|rules| not_released(exit, &rules))?;
         }
         let items = self.named_evidence(case)?;
         let item = items.into_iter().find(|i| i.b3_cipher == blob);

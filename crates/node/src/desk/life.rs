@@ -87,7 +87,7 @@ impl Desk {
         let newest = |requester: bool| {
             let said = if requester { &case.asked } else { &case.answered };
             let told = said.iter().rev().find(|t| t.open.kind == Kind::Assess && t.refused.is_none())?;
-            shows(state.me, told, consents, exit).ok()?;
+            shows(state.me, case, told, consents, exit).ok()?;
             self.assessment(told).map(|body| view(state, requester, told, &of_assessment(&body), body.note.clone()))
         };
         let stated = || {

@@ -144,6 +144,8 @@ impl Desk {
                 | Op::Introduce
                 | Op::DropProposal
                 | Op::EvidenceFetch
+                | Op::DraftApprove
+                | Op::DraftDrop
                 | Op::CaseErase
                 | Op::Reach
                 | Op::NotifyTest

@@ -111,10 +111,10 @@ impl Desk {
         let case = state.case(&thread).ok_or_else(|| super::not_found("there is no such case here"))?;
         let exit = reader(call);
         let consents = consents(case, state.me);
-        let submit = case.asked.first().map_or(Ok(()), |told| shows(state.me, told, &consents, exit));
+        let submit = case.asked.first().map_or(Ok(()), |told| shows(state.me, case, told, &consents, exit));
         submit.map_err(|rules| not_released(exit, &rules))?;
         let mut versions = forms::versions(&self.office, case).unwrap_or_default();
-        versions.retain(|v| shows(state.me, v.told, &consents, exit).is_ok());
+        versions.retain(|v| shows(state.me, case, v.told, &consents, exit).is_ok());
         let left_out =
             versions.iter_mut().map(|v| withhold_parties(&mut v.stated, state.me, case.requester, &consents, exit));
         let withheld_parties = left_out.max().unwrap_or_default();
@@ -126,7 +126,11 @@ impl Desk {
             life: self.life(state, case, &versions, &consents, exit, now),
             harm_table: form.as_ref().map(|form| harm_table(state, form)),
             form,
-            timeline: case.timeline().into_iter().map(|told| self.statement(state, told, &consents, exit)).collect(),
+            timeline: case
+                .timeline()
+                .into_iter()
+                .map(|told| self.statement(state, case, told, &consents, exit))
+                .collect(),
             withheld_parties,
             decisions,
             evidence: self.evidence_of(state, case, &items),
@@ -151,7 +155,7 @@ impl Desk {
 
     /// The pro forma, unless its marking keeps it from who reads.
     fn shown_form(&self, case: &Case, exit: Exit) -> Option<Form> {
-        let shown = shows(self.office.me, case.asked.first()?, &consents(case, self.office.me), exit).is_ok();
+        let shown = shows(self.office.me, case, case.asked.first()?, &consents(case, self.office.me), exit).is_ok();
         if shown { self.form(case).ok() } else { None }
     }
 
@@ -169,7 +173,7 @@ impl Desk {
     ) -> Result<Vec<BlobRef>, Problem> {
         let (mut items, mut withheld): (Vec<BlobRef>, Vec<Digest>) = (Vec::new(), Vec::new());
         for told in case.asked.iter().chain(&case.answered).filter(|t| !t.open.blobs.is_empty()) {
-            match shows(self.office.me, told, consents, exit) {
+            match shows(self.office.me, case, told, consents, exit) {
                 Ok(()) => items.extend(self.content(told)?.blobs),
                 Err(_) => withheld.extend(told.open.blobs.iter().map(|b| b.b3_cipher)),
             }
@@ -196,7 +200,7 @@ impl Desk {
         let internal = state.internal(&case.thread);
         let (assigned, acting) = assigned(state, &internal, now_ms());
         let submit = case.asked.first();
-        let withheld = submit.and_then(|told| withheld(state.me, told, &consents(case, state.me), exit));
+        let withheld = submit.and_then(|told| withheld(state.me, case, told, &consents(case, state.me), exit));
         ReferralRow {
             erased: case.erased.map(rfc3339),
             held: case.held,
@@ -218,8 +222,8 @@ impl Desk {
         }
     }
 
-    fn statement(&self, state: &State, told: &Told, consents: &[Consent], exit: Exit) -> StatementView {
-        let withheld = withheld(state.me, told, consents, exit);
+    fn statement(&self, state: &State, case: &Case, told: &Told, consents: &[Consent], exit: Exit) -> StatementView {
+        let withheld = withheld(state.me, case, told, consents, exit);
         let body = match withheld {
             Some(_) => None,
             None => self.content(told).ok().and_then(|stmt| body(&stmt)),
@@ -250,8 +254,8 @@ impl Desk {
 }
 
 /// The rule that keeps a statement from who reads.
-fn withheld(me: Pid, told: &Told, consents: &[Consent], exit: Exit) -> Option<String> {
-    shows(me, told, consents, exit).err().and_then(|rules| Some(rules.first()?.to_string()))
+fn withheld(me: Pid, case: &Case, told: &Told, consents: &[Consent], exit: Exit) -> Option<String> {
+    shows(me, case, told, consents, exit).err().and_then(|rules| Some(rules.first()?.to_string()))
 }
 
 fn stage(text: &str) -> Result<Stage, Problem> {

@@ -9,7 +9,7 @@ use lapwing_api::ops::Role;
 use lapwing_api::problem::{Code, FieldFault, Problem};
 use lapwing_api::service::Call;
 use lapwing_engine::case::{Case, Consent, Told};
-use lapwing_engine::release::{Exit, Marking, Part, Rule, check};
+use lapwing_engine::release::{Exit, Marking, Part, Rule, check, originator};
 use lapwing_record::form::Form;
 use lapwing_record::id::Pid;
 use lapwing_record::statement::{Body, Kind, Tlp};
@@ -36,8 +36,8 @@ pub(super) fn not_released(exit: Exit, rules: &[Rule]) -> Problem {
 }
 
 /// Whether a statement may be shown, by what stands openly on it.
-pub(super) fn shows(me: Pid, told: &Told, consents: &[Consent], exit: Exit) -> Result<(), Vec<Rule>> {
-    let part = Part { by: told.open.from, marking: Marking::of_tlp(told.open.handling) };
+pub(super) fn shows(me: Pid, case: &Case, told: &Told, consents: &[Consent], exit: Exit) -> Result<(), Vec<Rule>> {
+    let part = Part { by: originator(case, told), marking: Marking::of_tlp(told.open.handling) };
     check(me, [&part], consents, exit, now_ms())
 }
 
@@ -61,27 +61,28 @@ impl Desk {
     /// Whether a whole case may leave by `exit`: everything that anybody said in it.
     pub(super) fn release(&self, case: &Case, exit: Exit) -> Result<(), Problem> {
         let me = self.office.me;
-        let parts = case.asked.iter().chain(&case.answered).map(|told| self.part(told));
-        let parts: Vec<Part> = parts.collect::<Result<_, _>>()?;
+        let mut parts = Vec::new();
+        for told in case.asked.iter().chain(&case.answered) {
+            parts.push(Part { by: originator(case, told), marking: Marking::of_tlp(told.open.handling) });
+            parts.extend(self.own_marking(told)?.map(|marking| Part { by: told.open.from, marking }));
+        }
         check(me, &parts, &consents(case, me), exit, now_ms()).map_err(|rules| not_released(exit, &rules))
     }
 
-    /// A statement with the markings that stand in its content.
-    fn part(&self, told: &Told) -> Result<Part, Problem> {
-        let handling = told.open.handling;
+    /// The marking that stands in a statement's content, where its kind has one.
+    fn own_marking(&self, told: &Told) -> Result<Option<Marking>, Problem> {
         if !matches!(told.open.kind, Kind::Submit | Kind::Supplement | Kind::ResultInterim | Kind::ResultFinal) {
-            return Ok(Part { by: told.open.from, marking: Marking::of_tlp(handling) });
+            return Ok(None);
         }
         let stmt = self.content(told)?;
         let body = Body::decode(stmt.kind, &stmt.body).map_err(|e| super::internal("reading a statement", e))?;
-        let marking = match body {
-            Body::Submit(form) => Marking::of_form(&form, handling),
-            Body::Supplement(more) => {
-                more.form.map_or_else(|| Marking::of_tlp(handling), |form| Marking::of_form(&form, handling))
+        Ok(match body {
+            Body::Submit(form) => Some(Marking::of_form(&form, Tlp::Clear)),
+            Body::Supplement(more) => more.form.map(|form| Marking::of_form(&form, Tlp::Clear)),
+            Body::ResultInterim(result) | Body::ResultFinal(result) => {
+                Some(Marking::of_limits(&result.limits, Tlp::Clear))
             }
-            Body::ResultInterim(result) | Body::ResultFinal(result) => Marking::of_limits(&result.limits, handling),
-            _ => Marking::of_tlp(handling),
-        };
-        Ok(Part { by: told.open.from, marking })
+            _ => None,
+        })
     }
 }
