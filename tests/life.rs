@@ -13,6 +13,7 @@ use lapwing_record::statement::{Kind, Signer};
 use serde_json::{Value, json};
 use sha2::Digest as _;
 use std::collections::BTreeSet;
+use std::io::Read;
 use support::{Running, Town, until};
 
 const PLAIN: &[u8] = b"From: prize@hosting.example\r\nSubject: You won\r\n\r\nSend a fee.\r\n";
@@ -188,8 +189,6 @@ impl Scene {
         bytes
     }
 }
-
-use std::io::Read;
 
 fn manifest(name: &str, content: &[u8], held_back: bool) -> Value {
     let sha: [u8; 32] = sha2::Sha256::digest(content).into();
@@ -381,8 +380,11 @@ fn by_hand(scene: &Scene) {
     assert_eq!(scene.level(t).row.stage, "withdrawn");
     scene.case("harbour", &["recall", t, "--reason", "court_order"]);
     assert_eq!(scene.level(t).row.stage, "recalled");
+    let waits = |code: &str| scene.town.status("polder").unwrap().todo.iter().any(|t| t.code == code);
+    assert!(waits("recall_waits") && !waits("item_overdue"));
     scene.case("polder", &["recall-answer", t, "--retained-under", "Archives Act"]);
     scene.no("polder", &["recall-answer", t, "--destroyed"], Code::WrongState);
+    assert!(!waits("recall_waits"));
     let all = scene.level(t);
     let said: BTreeSet<&str> = all.timeline.iter().map(|s| s.kind.as_str()).collect();
     let missing: Vec<&str> =

@@ -294,8 +294,7 @@ impl World<'_> {
     /// Whether what a proposal names may be passed on: where the markings ask for it, with the requester's consent.
     pub fn may_transfer(self, proposal: &MsgId) -> Result<(), (Refusal, String)> {
         let agreed = self.transfer_answer(proposal).is_some_and(|(_, answer)| answer.granted);
-        let strict =
-            self.asked.iter().chain(self.answered).any(|t| t.open.handling == lapwing_record::statement::Tlp::Red);
+        let strict = self.asked.iter().any(|t| t.open.handling == lapwing_record::statement::Tlp::Red);
         if !agreed && (strict || self.form().transfer_needs_consent()) {
             return not(
                 Refusal::ConsentNeeded,

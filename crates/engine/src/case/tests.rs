@@ -218,7 +218,9 @@ fn a_recall_wins_and_is_answered_once_and_one_for_a_suspension_ends() {
     assert_eq!(say(&mut case, Kind::Withdraw).unwrap_err().0, Refusal::WrongState);
     let names = Detail::Names;
     assert_eq!(detailed(&mut case, Kind::RecallAnswer, names(MsgId([9; 32]))), Err(Refusal::WrongReference));
+    assert!(case.world().recall_unanswered());
     detailed(&mut case, Kind::RecallAnswer, names(recall)).unwrap();
+    assert!(!case.world().recall_unanswered());
     assert_eq!(detailed(&mut case, Kind::RecallAnswer, names(recall)), Err(Refusal::WrongState));
     assert_eq!(detailed(&mut case, Kind::Reopen, Detail::Items(vec![])), Err(Refusal::WrongState));
 

@@ -159,6 +159,14 @@ impl<'a> World<'a> {
         last.is_some_and(|t| t.open.kind == Kind::Recall) || self.said(true, Kind::Recall).any(|t| !suspended(t))
     }
 
+    /// Whether the newest recall stands and is not answered.
+    pub fn recall_unanswered(self) -> bool {
+        let newest = self.said(true, Kind::Recall).next_back().filter(|_| self.recalled());
+        let answers =
+            |id: MsgId| self.said(false, Kind::RecallAnswer).any(|t| t.open.detail == Some(Detail::Names(id)));
+        newest.is_some_and(|recall| !answers(recall.open.id))
+    }
+
     /// Whether a recall stands that was for a suspension alone.
     pub(super) fn recalled_for_suspension(self) -> bool {
         let recalls = self.said(true, Kind::Recall);

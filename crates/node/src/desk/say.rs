@@ -44,6 +44,7 @@ impl Desk {
         let mut saying = self.saying(case, kind, spoken.body.encode())?;
         saying.handling = saying.handling.max(spoken.own_tlp().unwrap_or(Tlp::Clear));
         saying.blobs = blobs.clone();
+        saying.handling = saying.handling.max(spoken.marking().unwrap_or(saying.handling));
         if kind.act().is_some() {
             saying.approvals = Some(spoken.approvals.iter().map(signature).collect::<Result<_, _>>()?);
         }

@@ -87,6 +87,15 @@ impl Spoken {
         Ok(Spoken { body, approvals: approved, evidence, grants })
     }
 
+    /// A marking that its content brings along.
+    pub(super) fn marking(&self) -> Option<Tlp> {
+        match &self.body {
+            Body::Supplement(s) => s.form.as_ref()?.tlp,
+            Body::ResultInterim(r) | Body::ResultFinal(r) => r.limits.tlp,
+            _ => None,
+        }
+    }
+
     pub(super) fn kind(&self) -> Kind {
         self.body.kind()
     }

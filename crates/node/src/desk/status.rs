@@ -86,7 +86,7 @@ fn todo(view: &View, health: Vec<HealthItem>, started: u64, now: u64) -> Vec<Tod
     objections(state, &mut todo);
     proposals(state, &mut todo);
     applications(state, &mut todo);
-    cases(state, &mut todo);
+    cases(state, now, &mut todo);
     own_contacts(state, now, &mut todo);
     todo
 }
@@ -219,8 +219,26 @@ fn applications(state: &State, todo: &mut Vec<Todo>) {
 }
 
 /// Of cases only counts.
-fn cases(state: &State, todo: &mut Vec<Todo>) {
+fn cases(state: &State, now: u64, todo: &mut Vec<Todo>) {
     let me = &state.me;
+    // said to be destroyed, or kept under a law: until then the other side waits
+    let unanswered = |c: &&std::sync::Arc<lapwing_engine::case::Case>| {
+        c.target == *me && c.erased.is_none() && c.world().recall_unanswered()
+    };
+    let recalled = state.cases.values().filter(unanswered).count();
+    if recalled > 0 {
+        let what = format!("{recalled} referral(s) were recalled, and it is not said what became of their content");
+        todo.push(line(
+            "recall_waits",
+            what,
+            "`lapwing case recall-answer THREAD --destroyed`, or `--retained-under LAW`.",
+        ));
+    }
+    let late = state.cases.values().filter(|c| super::life::is_overdue(state, c, now)).count();
+    if late > 0 {
+        let what = format!("in {late} case(s) something is overdue by the published targets");
+        todo.push(line("item_overdue", what, "`lapwing refer list --overdue` shows them."));
+    }
     let waits = |c: &&std::sync::Arc<lapwing_engine::case::Case>| c.target == *me && c.stage() == Stage::Submitted;
     let waiting = state.cases.values().filter(waits).count();
     if waiting > 0 {

@@ -392,7 +392,8 @@ async fn a_whole_form_that_asks_for_nothing_arrives_as_it_was_and_weighs_the_sam
     harbor.publish_contact().await;
     let thread = harbor.json(Op::Drafts, &[], Value::Null).await["thread"].as_str().unwrap().to_owned();
     let t = [("thread", thread.as_str())];
-    let mut whole = Form { kind: Some(ReferralKind::SpontaneousInformation), assistance: None, ..whole() };
+    let mut whole =
+        Form { kind: Some(ReferralKind::SpontaneousInformation), assistance: None, transferred_from: None, ..whole() };
     whole.retention_until = Some("2030-01-31".into());
     whole.arrangement = Some(vec![lapwing_record::form::LAP_BEST_EFFORTS.into()]);
     // the original is announced and held back, its redacted copy travels
