@@ -319,6 +319,13 @@ pub(super) fn run(bench: &Bench, dir: &Path) -> anyhow::Result<Found> {
         progress("query", &format!("{name}, bare"), n, n);
     }
 
+    let mut floor = Samples::default();
+    for _ in 0..n {
+        let begun = Instant::now();
+        let _: Value = node.client.read(Op::WhoAmI, &[], &[])?;
+        floor.add_time(begun.elapsed());
+    }
+    found.push(Row::of("a call that asks for nothing", "ms", &floor, None, Goal::Value(1.0)));
     let mut seen = Samples::default();
     for (i, _) in questions.iter().take(20) {
         let ask = |j: usize| SeenAsk { kind: None, value: sample((i + j * 31) % count).domains[0].clone() };

@@ -51,7 +51,7 @@ pub enum Act {
     #[command(after_help = "Examples:
   lapwing search save prizes --domain prize.example
   lapwing search save urgent --class critical,serious --stage submitted --shared")]
-    Save(Save),
+    Save(Box<Save>),
     /// Lists the searches that are kept: one's own, and the agency's.
     #[command(after_help = "Examples:\n  lapwing search saved")]
     Saved,
