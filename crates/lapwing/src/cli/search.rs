@@ -99,7 +99,6 @@ pub struct How {
 #[derive(Debug, Args)]
 pub struct What {
     /// Words that must all occur, "exact phrases", begin*, -without.
-    #[arg(allow_hyphen_values = true)]
     text: Option<String>,
     /// The stage; several with commas.
     #[arg(long)]
