@@ -474,16 +474,26 @@ impl Index {
     /// [`Index::settle`]: what a power cut takes shows by the mark, or as damage.
     pub fn apply(&self, batch: Batch, mark: &[u8]) -> Result<(), IndexError> {
         self.change(|live| {
-            let writer = live.writer(true)?;
-            for id in &batch.remove {
-                writer.delete_term(self.name(id));
-            }
-            for document in batch.put {
-                writer.delete_term(self.name(&document.id));
-                writer.add_document(self.document(document))?;
-            }
+            self.write(live, batch)?;
             live.commit(&self.stamp, mark)
         })
+    }
+
+    /// Puts a batch in that is found only after the next [`Index::apply`], with its mark: where much goes in at once.
+    pub fn add(&self, batch: Batch) -> Result<(), IndexError> {
+        self.change(|live| self.write(live, batch))
+    }
+
+    fn write(&self, live: &mut Live, batch: Batch) -> tantivy::Result<()> {
+        let writer = live.writer(true)?;
+        for id in &batch.remove {
+            writer.delete_term(self.name(id));
+        }
+        for document in batch.put {
+            writer.delete_term(self.name(&document.id));
+            writer.add_document(self.document(document))?;
+        }
+        Ok(())
     }
 
     /// Which of these documents some file still holds something of, found or not.
