@@ -2,6 +2,7 @@
 //! somebody who knows it would make. Only with the feature `postgres`, and where it is installed.
 
 /// One case, for it.
+#[cfg_attr(not(feature = "postgres"), allow(dead_code))]
 pub struct Row {
     /// The thread.
     pub thread: String,

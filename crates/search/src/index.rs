@@ -484,6 +484,18 @@ impl Index {
         self.change(|live| self.write(live, batch))
     }
 
+    /// As [`Index::add`], of documents whose names were never put in since the index was emptied: nothing is replaced, which
+    /// spares looking for each of them everywhere.
+    pub fn add_new(&self, documents: Vec<Document>) -> Result<(), IndexError> {
+        self.change(|live| {
+            let writer = live.writer(true)?;
+            for document in documents {
+                writer.add_document(self.document(document))?;
+            }
+            Ok(())
+        })
+    }
+
     fn write(&self, live: &mut Live, batch: Batch) -> tantivy::Result<()> {
         let writer = live.writer(true)?;
         for id in &batch.remove {

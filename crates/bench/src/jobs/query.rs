@@ -167,6 +167,9 @@ impl Ours<'_> {
     }
 }
 
+/// How long a question took, and how many rows came.
+type Asked = anyhow::Result<(Duration, usize)>;
+
 fn until_searchable(node: &Process) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     loop {
@@ -239,7 +242,7 @@ pub(super) fn run(bench: &Bench, dir: &Path) -> anyhow::Result<Found> {
 
     let mut exact = |name: &str,
                      mine: &dyn Fn(usize, u64) -> Vec<(&'static str, String)>,
-                     theirs: &dyn Fn(&mut Postgres, usize, u64) -> anyhow::Result<(Duration, usize)>|
+                     theirs: &dyn Fn(&mut Postgres, usize, u64) -> Asked|
      -> anyhow::Result<()> {
         let (mut a, mut b, mut rows) = (Samples::default(), Samples::default(), 0);
         for (i, dice) in &questions {

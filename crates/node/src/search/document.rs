@@ -174,11 +174,8 @@ impl Gathering {
     fn statement(&mut self, stmt: &Stmt, ours: bool) {
         let body = &stmt.body[..];
         match stmt.kind {
-            Kind::Submit => {
-                if let Ok(form) = Form::decode(body) {
-                    self.form(&form, ours);
-                }
-            }
+            // read where what is shown of it is taken too
+            Kind::Submit => {}
             Kind::Acknowledge => {
                 if let Ok(said) = decode::<Acknowledge>(body, MAX_PLAIN) {
                     self.texts([&said.own_reference].into_iter().chain(&said.note));
@@ -216,6 +213,7 @@ pub fn document(office: &Office, state: &State, case: &Case) -> Result<Document,
         if stmt.kind == Kind::Submit
             && let Ok(form) = Form::decode(&stmt.body)
         {
+            all.form(&form, told.open.from == state.me);
             shown.harm = Some(HarmView::of(&form, &state.federation.params().harm_weights));
             shown.subject = form.subject_line;
         }

@@ -398,7 +398,7 @@ impl Search {
         for chunk in living.chunks(CHUNK) {
             let put = documents(office, &view.state, chunk)?;
             // found, and marked, only when all are in
-            self.index.add(Batch { put, remove: Vec::new() }).map_err(fault)?;
+            self.index.add_new(put).map_err(fault)?;
             done += chunk.len();
             let mut queue = self.queue();
             queue.condition.making = Some((done, living.len()));

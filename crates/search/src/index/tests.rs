@@ -107,7 +107,9 @@ fn what_is_added_without_a_mark_is_found_with_the_next_mark_and_a_kill_in_betwee
     let index = place.open();
     assert_eq!(numbers(&index, &words("spam"), Order::NEWEST).unwrap(), [1]);
     index.add(Batch { put: vec![document(2, "spam")], remove: vec![id(1)] }).unwrap();
+    index.add_new(vec![document(3, "ham")]).unwrap();
     put(&index, [], 2).unwrap();
+    assert_eq!(numbers(&index, &words("ham"), Order::NEWEST).unwrap(), [3]);
     assert_eq!((numbers(&index, &words("spam"), Order::NEWEST).unwrap(), index.mark()), (vec![2], Some(vec![2])));
 }
 
