@@ -472,6 +472,7 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("search save", &format!("{at} bent --stage limbo --ip x"), invalid, "filters.stage");
     r.add("search save", &format!("{at} {} prize", "x".repeat(61)), invalid, "name");
     r.add("search save", &format!("{at} bent --since soon"), malformed, "soon");
+    r.add("search saved", "--data harbour @ --colour", malformed, "--colour");
     r.add("search run", &format!("{at} nobody"), not_found, "no saved search");
     r.add("search drop", &format!("{at} nobody"), not_found, "no saved search");
     r.add("seen", &format!("{at} --kind ip prize.example"), invalid, "prize.example");

@@ -2,6 +2,7 @@
 //! somebody who knows it would make. Only with the feature `postgres`, and where it is installed.
 
 /// One case, for it.
+#[cfg_attr(not(feature = "postgres"), allow(dead_code))]
 pub struct Row {
     /// The thread.
     pub thread: String,
@@ -78,25 +79,36 @@ mod present {
 
     const COLUMNS: &str = "c.thread, c.stage, c.channel, c.subject, c.submitted, c.changed, c.peer, c.tlp, c.harm";
 
+    /// A running server, ended with its folder whatever happens.
+    struct Server {
+        child: Child,
+        dir: PathBuf,
+        programs: PathBuf,
+        user: Option<(u32, u32)>,
+    }
+
+    impl Drop for Server {
+        fn drop(&mut self) {
+            let mut stop = command(&self.programs.join("pg_ctl"), &self.dir, self.user);
+            let stopped = stop.args(["stop", "-m", "immediate", "-D"]).arg(self.dir.join("data")).status();
+            if !stopped.is_ok_and(|s| s.success()) {
+                // gone already, perhaps
+                let _ = self.child.kill();
+            }
+            let _ = self.child.wait();
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+
     /// A running one, with the rows in it.
     pub struct Postgres {
         client: Client,
-        server: Child,
-        dir: PathBuf,
+        _server: Server,
         domain: Statement,
         ip: Statement,
         stage: Statement,
         words: Statement,
         filtered: Statement,
-    }
-
-    impl Drop for Postgres {
-        fn drop(&mut self) {
-            // gone already, perhaps
-            let _ = self.server.kill();
-            let _ = self.server.wait();
-            let _ = std::fs::remove_dir_all(&self.dir);
-        }
     }
 
     /// Where the programs are.
@@ -159,7 +171,8 @@ mod present {
             for setting in settings {
                 server.args(["-c", &setting]);
             }
-            let server = server.spawn()?;
+            let child = server.spawn()?;
+            let server = Server { child, dir: dir.clone(), programs: programs.clone(), user };
             let begun = Instant::now();
             let client = loop {
                 match Client::connect(&format!("host=127.0.0.1 port={port} user=bench dbname=postgres"), NoTls) {
@@ -191,7 +204,7 @@ mod present {
             };
             let words = client.prepare(&by_rank("", "$2"))?;
             let filtered = client.prepare(&by_rank("AND c.stage = $2 AND c.channel = $3 AND c.changed >= $4", "$5"))?;
-            Ok(Some(Postgres { client, server, dir, domain, ip, stage, words, filtered }))
+            Ok(Some(Postgres { client, _server: server, domain, ip, stage, words, filtered }))
         }
 
         fn ask(
@@ -279,9 +292,9 @@ mod present {
              CREATE INDEX ON cases (stage, changed DESC);
              CREATE INDEX ON cases (changed DESC);
              CREATE INDEX ON cases USING gin (body);
-             DROP TABLE given;
-             VACUUM ANALYZE;",
+             DROP TABLE given;",
         )?;
+        client.batch_execute("VACUUM ANALYZE")?;
         Ok(())
     }
 }

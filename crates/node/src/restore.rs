@@ -213,7 +213,7 @@ fn unpack(path: &Path, header: &Header, seed: &[u8; 32], root: &Path) -> Result<
     archive::unpack(BufReader::new(file), &key, |name, len, content| {
         let belongs = match header.part {
             Part::Keyring => name.starts_with("keyring/"),
-            Part::Data => !name.starts_with("keyring/") && !name.starts_with("index/"),
+            Part::Data => !["keyring/", "index/", "search/"].iter().any(|derived| name.starts_with(derived)),
         };
         if !belongs || names.insert(name.to_owned(), len).is_some() {
             return Err(io::Error::other(format!("`{name}` does not belong into it")));

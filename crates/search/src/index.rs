@@ -10,8 +10,9 @@
 //! Exact terms (identifiers, references) are keyed hashes of 16 bytes: even who opened the blocks could only try values.
 
 use crate::folder::Folder;
+use crate::question::Columns;
 use crate::words::Splitter;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -209,6 +210,7 @@ pub struct Index {
     /// One writes at a time; questions take what stands below.
     state: Mutex<State>,
     current: RwLock<Result<Current, String>>,
+    pub(crate) columns: Columns,
 }
 
 /// What questions see, whoever writes meanwhile.
@@ -346,17 +348,24 @@ impl Index {
         let folder = Folder::open(folder, blocks).map_err(|e| IndexError::Folder(e.to_string()))?;
         let stamp = format!("{FORM}-{}", hex(stamp));
         let (schema, fields) = Fields::schema();
-        let (live, why) = match Live::open(&folder, &schema, &stamp) {
-            Ok(live) => (live, None),
+        let (opened, why) = match Live::open(&folder, &schema, &stamp) {
             Err(IndexError::Broken(why)) => {
                 folder.clear().map_err(|e| IndexError::Folder(e.to_string()))?;
-                (Live::open(&folder, &schema, &stamp)?, Some(why))
+                (Live::open(&folder, &schema, &stamp), Some(why))
             }
+            opened => (opened, None),
+        };
+        let (state, current) = match opened {
+            Ok(live) => {
+                let current = live.current();
+                (State::Live(Box::new(live)), Ok(current))
+            }
+            // there may be room later: it is there, and unusable until it is cleared
+            Err(error @ IndexError::Full) => (State::Broken(error.to_string()), Err(error.to_string())),
             Err(error) => return Err(error),
         };
-        let current = RwLock::new(Ok(live.current()));
-        let state = Mutex::new(State::Live(Box::new(live)));
-        Ok((Index { folder, terms, stamp, fields, state, current }, why))
+        let (state, current, columns) = (Mutex::new(state), RwLock::new(current), Columns::default());
+        Ok((Index { folder, terms, stamp, fields, state, current, columns }, why))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -377,6 +386,8 @@ impl Index {
                 if let Ok(current) = &mut *current {
                     *current = live.current();
                 }
+                let searcher = live.reader.searcher();
+                self.columns.keep(&searcher.segment_readers().iter().map(|s| s.segment_id()).collect());
                 Ok(value)
             }
             Err(IndexError::Full) => {
@@ -465,16 +476,38 @@ impl Index {
     /// [`Index::settle`]: what a power cut takes shows by the mark, or as damage.
     pub fn apply(&self, batch: Batch, mark: &[u8]) -> Result<(), IndexError> {
         self.change(|live| {
-            let writer = live.writer(true)?;
-            for id in &batch.remove {
-                writer.delete_term(self.name(id));
-            }
-            for document in batch.put {
-                writer.delete_term(self.name(&document.id));
-                writer.add_document(self.document(document))?;
-            }
+            self.write(live, batch)?;
             live.commit(&self.stamp, mark)
         })
+    }
+
+    /// Puts a batch in that is found only after the next [`Index::apply`], with its mark: where much goes in at once.
+    pub fn add(&self, batch: Batch) -> Result<(), IndexError> {
+        self.change(|live| self.write(live, batch))
+    }
+
+    /// As [`Index::add`], of documents whose names were never put in since the index was emptied: nothing is replaced, which
+    /// spares looking for each of them everywhere.
+    pub fn add_new(&self, documents: Vec<Document>) -> Result<(), IndexError> {
+        self.change(|live| {
+            let writer = live.writer(true)?;
+            for document in documents {
+                writer.add_document(self.document(document))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn write(&self, live: &mut Live, batch: Batch) -> tantivy::Result<()> {
+        let writer = live.writer(true)?;
+        for id in &batch.remove {
+            writer.delete_term(self.name(id));
+        }
+        for document in batch.put {
+            writer.delete_term(self.name(&document.id));
+            writer.add_document(self.document(document))?;
+        }
+        Ok(())
     }
 
     /// Which of these documents some file still holds something of, found or not.
@@ -544,7 +577,9 @@ impl Index {
             live.rest()?;
             folder.sweep()?;
             Ok(folder.settle()?)
-        })
+        })?;
+        self.columns.keep(&HashSet::new());
+        Ok(())
     }
 
     /// Empties it: every file is made unreadable and removed.

@@ -2,11 +2,12 @@
 
 use crate::index::{Exact, Fields, Index, IndexError, Label, guarded};
 use crate::words::{Ask, Part};
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tantivy::collector::{Collector, Count, SegmentCollector, TopDocs};
 use tantivy::columnar::ColumnValues;
+use tantivy::index::SegmentId;
 use tantivy::query::{
     AllQuery, BooleanQuery, ConstScoreQuery, FuzzyTermQuery, Occur, PhrasePrefixQuery, PhraseQuery, Query, RangeQuery,
     TermQuery,
@@ -77,8 +78,33 @@ pub struct Found {
     pub more: bool,
 }
 
+/// Columns of times and ties as they were opened, by segment: opening one copies all of it.
+#[derive(Default)]
+pub(crate) struct Columns(Mutex<HashMap<(SegmentId, &'static str), Column>>);
+
+type Column = Arc<dyn ColumnValues<u64>>;
+
+impl Columns {
+    fn get(&self, reader: &SegmentReader, name: &'static str) -> tantivy::Result<Column> {
+        let mut columns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (reader.segment_id(), name);
+        if let Some(column) = columns.get(&key) {
+            return Ok(column.clone());
+        }
+        let column = reader.fast_fields().column_first_or_default(name)?;
+        columns.insert(key, column.clone());
+        Ok(column)
+    }
+
+    /// Lets go of those of other segments than these.
+    pub(crate) fn keep(&self, segments: &HashSet<SegmentId>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(segment, _), _| segments.contains(segment));
+    }
+}
+
 impl Question {
-    fn query(&self, index: &Index) -> Box<dyn Query> {
+    /// As tantivy asks it; without the range of the time that the answer is ordered by, which its collector checks.
+    fn query(&self, index: &Index, ordered: Option<bool>) -> Box<dyn Query> {
         let fields = &index.fields;
         let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
         let filter = |query: Box<dyn Query>| (Occur::Must, Box::new(ConstScoreQuery::new(query, NO_SCORE)) as _);
@@ -90,7 +116,11 @@ impl Question {
             let terms = values.iter().map(|v| Term::from_field_u64(fields.label(*label), *v));
             clauses.push(filter(any(terms.collect())));
         }
-        for (field, (from, before)) in [(fields.submitted, self.submitted), (fields.changed, self.changed)] {
+        let times = [(true, fields.submitted, self.submitted), (false, fields.changed, self.changed)];
+        for (submitted, field, (from, before)) in times {
+            if ordered == Some(submitted) {
+                continue;
+            }
             if from.is_some() || before.is_some() {
                 let from = from.map_or(Bound::Unbounded, |t| Bound::Included(Term::from_field_u64(field, t)));
                 let before = before.map_or(Bound::Unbounded, |t| Bound::Excluded(Term::from_field_u64(field, t)));
@@ -131,17 +161,21 @@ fn part(fields: &Fields, part: &Part) -> Box<dyn Query> {
 }
 
 /// The first so many by a time, then by name.
-struct ByTime {
-    field: &'static str,
+struct ByTime<'a> {
+    columns: &'a Columns,
+    submitted: bool,
     newest: bool,
+    /// Only what lies from the first on and before the second.
+    within: (u64, u64),
     after: Option<After>,
     limit: usize,
 }
 
 struct InSegment {
-    times: Arc<dyn ColumnValues<u64>>,
-    ties: Arc<dyn ColumnValues<u64>>,
+    times: Column,
+    ties: Column,
     newest: bool,
+    within: (u64, u64),
     after: Option<After>,
     limit: usize,
     segment: u32,
@@ -151,6 +185,9 @@ struct InSegment {
 
 impl InSegment {
     fn take(&mut self, doc: DocId, time: u64) {
+        if time < self.within.0 || time >= self.within.1 {
+            return;
+        }
         let time = if self.newest { !time } else { time };
         if self.best.len() == self.limit && self.best.peek().is_some_and(|(last, _)| last.0 < time) {
             return;
@@ -189,15 +226,15 @@ impl SegmentCollector for InSegment {
     }
 }
 
-impl Collector for ByTime {
+impl Collector for ByTime<'_> {
     type Fruit = Vec<(After, DocAddress)>;
     type Child = InSegment;
 
     fn for_segment(&self, segment: u32, reader: &SegmentReader) -> tantivy::Result<InSegment> {
-        let column = |name| reader.fast_fields().column_first_or_default(name);
-        let (times, ties) = (column(self.field)?, column("tie")?);
-        let (newest, after, limit) = (self.newest, self.after, self.limit);
-        Ok(InSegment { times, ties, newest, after, limit, segment, best: BinaryHeap::new() })
+        let field = if self.submitted { "submitted" } else { "changed" };
+        let (times, ties) = (self.columns.get(reader, field)?, self.columns.get(reader, "tie")?);
+        let (newest, within, after, limit) = (self.newest, self.within, self.after, self.limit);
+        Ok(InSegment { times, ties, newest, within, after, limit, segment, best: BinaryHeap::new() })
     }
 
     fn requires_scoring(&self) -> bool {
@@ -279,7 +316,11 @@ impl Index {
         after: Option<After>,
         limit: usize,
     ) -> Result<Found, IndexError> {
-        let query = question.query(self);
+        let ordered = match order {
+            Order::Relevance => None,
+            Order::Time { submitted, .. } => Some(submitted),
+        };
+        let query = question.query(self, ordered);
         self.ask(|searcher| {
             let mut found = match order {
                 Order::Relevance => {
@@ -290,8 +331,10 @@ impl Index {
                     found.into_iter().enumerate().map(|(i, (_, doc))| (at(i), doc)).collect()
                 }
                 Order::Time { submitted, newest } => {
-                    let field = if submitted { "submitted" } else { "changed" };
-                    searcher.search(&query, &ByTime { field, newest, after, limit: limit + 1 })?
+                    let (from, before) = if submitted { question.submitted } else { question.changed };
+                    let within = (from.unwrap_or(0), before.unwrap_or(u64::MAX));
+                    let columns = &self.columns;
+                    searcher.search(&query, &ByTime { columns, submitted, newest, within, after, limit: limit + 1 })?
                 }
             };
             let more = found.len() > limit;
@@ -319,13 +362,13 @@ impl Index {
 
     /// How many documents fit.
     pub fn count(&self, question: &Question) -> Result<u64, IndexError> {
-        let query = question.query(self);
+        let query = question.query(self, None);
         self.ask(|searcher| Ok(searcher.search(&query, &Count)? as u64))
     }
 
     /// How many documents fit, and how many of them have each value of these labels.
     pub fn counts(&self, question: &Question, labels: &[Label]) -> Result<(u64, Counts), IndexError> {
-        let query = question.query(self);
+        let query = question.query(self, None);
         self.ask(|searcher| {
             let (all, found) = searcher.search(&query, &(Count, ByLabel(labels)))?;
             let mut counts = Counts::new();

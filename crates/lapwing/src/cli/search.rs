@@ -51,7 +51,7 @@ pub enum Act {
     #[command(after_help = "Examples:
   lapwing search save prizes --domain prize.example
   lapwing search save urgent --class critical,serious --stage submitted --shared")]
-    Save(Save),
+    Save(Box<Save>),
     /// Lists the searches that are kept: one's own, and the agency's.
     #[command(after_help = "Examples:\n  lapwing search saved")]
     Saved,
@@ -99,7 +99,6 @@ pub struct How {
 #[derive(Debug, Args)]
 pub struct What {
     /// Words that must all occur, "exact phrases", begin*, -without.
-    #[arg(allow_hyphen_values = true)]
     text: Option<String>,
     /// The stage; several with commas.
     #[arg(long)]

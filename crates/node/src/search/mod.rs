@@ -33,8 +33,8 @@ use std::time::{Duration, Instant};
 
 /// How long changes are gathered before they go in, when nobody asks.
 const GATHER: Duration = Duration::from_secs(2);
-/// Cases of one commit at most while the index is made anew.
-const CHUNK: usize = 2000;
+/// Cases that are read and put in at a time.
+const CHUNK: usize = 256;
 /// Changed cases that are not waited for any longer.
 const MANY: usize = 1000;
 /// How long a question waits until the index has what it must have.
@@ -363,10 +363,10 @@ impl Search {
         let mut chunks = living.chunks(CHUNK).peekable();
         while !remove.is_empty() || chunks.peek().is_some() {
             let put = documents(office, &view.state, chunks.next().unwrap_or_default())?;
-            // the mark moves with the last chunk: what a kill leaves undone is done again
-            let of = if chunks.peek().is_none() { mark.clone() } else { self.index.mark().unwrap_or_default() };
             let batch = Batch { put, remove: std::mem::take(&mut remove) };
-            self.index.apply(batch, &of).map_err(|e| e.to_string())?;
+            // one commit for all of it
+            let done = if chunks.peek().is_some() { self.index.add(batch) } else { self.index.apply(batch, &mark) };
+            done.map_err(|e| e.to_string())?;
         }
         Ok(())
     }
@@ -397,8 +397,8 @@ impl Search {
         let mut done = 0;
         for chunk in living.chunks(CHUNK) {
             let put = documents(office, &view.state, chunk)?;
-            // an unfinished index has no mark
-            self.index.apply(Batch { put, remove: Vec::new() }, &[]).map_err(fault)?;
+            // found, and marked, only when all are in
+            self.index.add_new(put).map_err(fault)?;
             done += chunk.len();
             let mut queue = self.queue();
             queue.condition.making = Some((done, living.len()));

@@ -97,6 +97,23 @@ fn what_was_put_in_is_found_by_words_things_labels_and_times() {
 }
 
 #[test]
+fn what_is_added_without_a_mark_is_found_with_the_next_mark_and_a_kill_in_between_leaves_nothing_of_it() {
+    let place = Place::new();
+    let index = place.open();
+    put(&index, [document(1, "spam")], 1).unwrap();
+    index.add(Batch { put: vec![document(2, "spam")], remove: vec![id(1)] }).unwrap();
+    assert_eq!((numbers(&index, &words("spam"), Order::NEWEST).unwrap(), index.mark()), (vec![1], Some(vec![1])));
+    drop(index);
+    let index = place.open();
+    assert_eq!(numbers(&index, &words("spam"), Order::NEWEST).unwrap(), [1]);
+    index.add(Batch { put: vec![document(2, "spam")], remove: vec![id(1)] }).unwrap();
+    index.add_new(vec![document(3, "ham")]).unwrap();
+    put(&index, [], 2).unwrap();
+    assert_eq!(numbers(&index, &words("ham"), Order::NEWEST).unwrap(), [3]);
+    assert_eq!((numbers(&index, &words("spam"), Order::NEWEST).unwrap(), index.mark()), (vec![2], Some(vec![2])));
+}
+
+#[test]
 fn a_document_replaces_the_one_of_its_name_and_a_removed_one_is_not_found() {
     let place = Place::new();
     let index = place.open();
@@ -372,7 +389,7 @@ fn after_doubt_it_can_be_emptied_and_filled_anew() {
 #[test]
 fn wherever_the_power_is_cut_the_index_is_as_of_one_mark_or_says_that_it_is_not() {
     let (mut marks, mut emptied) = (BTreeSet::new(), 0);
-    for cut in 0..400 {
+    for cut in (0..50).chain((50..400).step_by(4)) {
         let place = Place::new();
         let index = place.open();
         put(&index, (0..4).map(|n| document(n, "spam")), 4).unwrap();

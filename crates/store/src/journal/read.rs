@@ -144,7 +144,11 @@ fn find(segment: &Segment, position: Position) -> Result<(Batch, RecordHeader), 
     let record = RecordHeader::decode(&bytes);
     let bad = || damaged(segment, offset, DamageKind::Record);
     let start = offset.checked_sub(u64::from(record.back)).filter(|start| *start >= SEGMENT_HEADER).ok_or_else(bad)?;
-    let batch = read_batch(segment, start, &mut Window::default(), end)?.ok_or_else(bad)?;
+    // its header alone: a window is for those who read on
+    let mut header = [0; FRAME_HEADER];
+    segment.file.read_exact_at(&mut header, start)?;
+    let header = FrameHeader::decode(&header, &segment.keys).filter(|header| start + header.frame_len() <= end);
+    let batch = header.map(|header| Batch { header, start }).ok_or_else(bad)?;
     let records_end = start + batch.header.frame_len() - TRAILER as u64;
     if offset + record.record_len() > records_end || record.index >= batch.header.records {
         return Err(bad());
