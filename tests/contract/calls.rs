@@ -393,7 +393,7 @@ pub fn call(scene: &mut Scene, op: Op) -> Answer {
             let answer = match op {
                 Op::DraftSave => saved,
                 Op::DraftList => scene.get("harbour", op, &[], "", &[]),
-                Op::DraftShow => scene.get("harbour", op, &[draft.clone()], "", &[]),
+                Op::DraftShow => scene.get("harbour", op, std::slice::from_ref(&draft), "", &[]),
                 _ => scene.post("harbour", op, &[&draft], &nothing),
             };
             if op != Op::DraftDrop {
