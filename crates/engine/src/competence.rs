@@ -161,18 +161,18 @@ fn candidate(
     let law = listing.and_then(|l| l.legal.as_ref()).map(|l| compare(form, &l.record));
     let kinds: BTreeSet<Conduct> = form.conduct.iter().flatten().copied().collect();
     match &law {
-        Some(law) if !law.covered.is_empty() => {
+        Some(law) if !law.laws().is_empty() => {
             reasons.insert(Reason::Law { covered: law.covered.len(), of: kinds.len() });
         }
         Some(_) => drop(gaps.insert(Gap::NoLaw)),
         None => drop(gaps.insert(Gap::LawUnknown)),
     }
-    if competent.is_empty() && law.as_ref().is_none_or(|l| l.covered.is_empty()) {
+    if competent.is_empty() && law.as_ref().is_none_or(|l| l.laws().is_empty()) {
         gaps.insert(Gap::ChannelUnknown);
     }
     let asked: Vec<_> = form.assistance.iter().flatten().filter(|a| !measures(a.kind).is_empty()).collect();
     let within = match &law {
-        Some(law) if !law.covered.is_empty() => asked.len() - law.powerless.len(),
+        Some(law) if !law.laws().is_empty() => asked.len() - law.powerless.len(),
         // without a law published, what its profile says it can do
         _ => {
             let can = |m| competent.iter().any(|c| c.measures.contains(m));

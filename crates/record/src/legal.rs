@@ -328,6 +328,8 @@ pub struct Comparison {
     pub covered: Vec<Covered>,
     /// Conduct that no law covers.
     pub not_covered: Vec<Conduct>,
+    /// Laws that may apply, by channel, consent and whether it was commercial: places in the profile.
+    pub applicable: Vec<usize>,
     /// Laws that do not apply, and why: places in the profile.
     pub barred: Vec<(usize, Bar)>,
     /// Assistance that no applicable law gives a power for.
@@ -337,8 +339,12 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// The laws that apply: places in the profile, ascending. The first is what `similar_target_law` can name.
+    /// The laws that apply: places in the profile, ascending. The first is what `similar_target_law` can name. As long as
+    /// no conduct is stated, all that may.
     pub fn laws(&self) -> Vec<usize> {
+        if self.covered.is_empty() && self.not_covered.is_empty() {
+            return self.applicable.clone();
+        }
         let mut laws: Vec<usize> = self.covered.iter().flat_map(|c| c.laws.clone()).collect();
         laws.sort_unstable();
         laws.dedup();
@@ -356,6 +362,7 @@ pub fn compare(form: &Form, profile: &LegalProfile) -> Comparison {
             None => apply.push((at, law)),
         }
     }
+    found.applicable = apply.iter().map(|(at, _)| *at).collect();
     for conduct in form.conduct.iter().flatten() {
         let laws: Vec<usize> = apply.iter().filter(|(_, l)| l.covers(*conduct)).map(|(at, _)| *at).collect();
         if laws.is_empty() {
@@ -461,6 +468,8 @@ mod tests {
         let found = compare(&unsolicited, &sample());
         assert_eq!(found.barred, [(0, Bar::NotCommercial)]);
         assert_eq!(found.not_covered, [Conduct::NoConsent]);
+        let early = Form { conduct: None, ..form() };
+        assert_eq!(compare(&early, &sample()).laws(), [0, 1], "no conduct is stated yet");
         let call = Form { channel: Some(Channel::Robocall), ..form() };
         let found = compare(&call, &sample());
         assert_eq!(found.barred, [(0, Bar::Channel), (1, Bar::Channel)]);

@@ -90,6 +90,7 @@ fn reason(reason: &Reason) -> Because {
         }
         Reason::Seat => because("seat", "a party has its seat in its country"),
         Reason::Competent => because("competent", "its profile names the channel"),
+        Reason::Law { of: 0, .. } => because("law", "it has a law on the channel; no conduct is stated yet"),
         Reason::Law { covered, of } => because("law", format!("its law covers {covered} of {of} kinds of conduct")),
         Reason::Powers { within, of } => {
             because("powers", format!("it has the powers for {within} of {of} things asked for"))
