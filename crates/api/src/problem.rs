@@ -95,7 +95,7 @@ codes! {
     "invalid" Invalid 422 User "The content has faults."
         "Mend what is named and try again.";
     "not_released" NotReleased 403 User "The marking of the content does not let it out this way."
-        "Ask its originator for a consent (`lapwing case ask-consent`), or use a token of the role that the rule names.";
+        "Ask its originator for a consent (`lapwing case consent ask`); what TLP:RED keeps is for officers.";
     "approval" Approval 422 User "The approval does not hold."
         "Officers sign exactly what the node proposes; `lapwing officer list` shows whose keys count.";
     "evidence_not_here" EvidenceNotHere 409 User "The item of evidence is not here yet."
