@@ -314,10 +314,7 @@ impl Rows<'_> {
                     self.body("content where none is taken", &json!({ "surprise": 1 }), Code::Malformed, "no content")
                 }
                 Some(body) => {
-                    // what may be left out whole may be null
-                    if self.row.op != Op::Drafts {
-                        self.body("null", &Value::Null, Code::Malformed, "");
-                    }
+                    self.body("null", &Value::Null, Code::Malformed, "");
                     let mut more = body.clone();
                     more["surprise"] = json!(1);
                     self.body("an unknown field", &more, Code::Malformed, "surprise");
@@ -396,6 +393,7 @@ impl Rows<'_> {
             | Op::Docs
             | Op::Drafts => {}
             Op::Search | Op::SearchFacets => {
+                self.query("own_ref", &long(2049), malformed);
                 for (key, bad) in [
                     ("text", "\"open"),
                     ("text", "!!"),

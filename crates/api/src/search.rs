@@ -86,6 +86,9 @@ filters! {
     "changed_until" Moment, "Changed here before this time.";
 }
 
+/// Characters of a filter's value at most.
+pub const MAX_FILTER: usize = 2048;
+
 /// What a filter is, by its name.
 pub fn filter(name: &str) -> Option<FilterKind> {
     FILTERS.iter().find(|(n, _, _)| *n == name).map(|(_, kind, _)| *kind)
@@ -93,7 +96,7 @@ pub fn filter(name: &str) -> Option<FilterKind> {
 
 /// A parameter of the query of a search.
 pub(crate) fn parameter(name: &str) -> Option<Parameter> {
-    let plain = || json_schema!({ "type": "string", "minLength": 1, "maxLength": 2048 });
+    let plain = || json_schema!({ "type": "string", "minLength": 1, "maxLength": MAX_FILTER });
     let list = |codes: &[&str]| {
         let one = codes.join("|");
         json_schema!({ "type": "string", "pattern": format!("^({one})(,({one}))*$") })

@@ -132,7 +132,7 @@ impl Desk {
 
     /// Opens a draft, empty or with what another holds.
     pub(super) fn new_draft(&self, call: &Call) -> Answer {
-        let wanted: DraftNew = if call.body.is_null() { DraftNew::default() } else { body(call)? };
+        let wanted: DraftNew = body(call)?;
         let view = self.view();
         let to = wanted.to.as_deref().map(|to| names::participant(&view.state, to)).transpose()?;
         let source = wanted.from.as_deref().map(|from| self.source(&view.state, from)).transpose()?;

@@ -10,7 +10,7 @@ use crate::office::View;
 use crate::search::document::{self, Shown};
 use crate::search::things::{Asked, reference_of};
 use lapwing_api::problem::{Code, FieldFault, Problem};
-use lapwing_api::search::{self, CLASSES, FACETS, FILTERS, FilterKind, ORDERS};
+use lapwing_api::search::{self, CLASSES, FACETS, FILTERS, FilterKind, MAX_FILTER, ORDERS};
 use lapwing_api::service::Call;
 use lapwing_api::types::{FacetCount, Filters, Page, ReferralRow, SearchFacets};
 use lapwing_engine::case::{Case, Stage};
@@ -103,6 +103,10 @@ fn question(state: &State, filters: &Filters, faults: &mut Faults) -> Question {
             faults.add(name, format!("there is no such filter; these are: {}", known.join(", ")));
             continue;
         };
+        if value.chars().count() > MAX_FILTER {
+            faults.add(name, format!("must have at most {MAX_FILTER} characters"));
+            continue;
+        }
         match kind {
             FilterKind::Text => {
                 question.text = faults.take(name, Ask::parse(value).map_err(|e| e.to_string()));

@@ -303,7 +303,7 @@ fn form(evidence: Vec<EvidenceItem>) -> Value {
 async fn a_case_goes_from_draft_to_decision_and_its_export_holds() {
     let (harbor, polder, network) = pair().await;
     harbor.publish_contact().await;
-    let thread = harbor.json(Op::Drafts, &[], Value::Null).await["thread"].as_str().unwrap().to_owned();
+    let thread = harbor.json(Op::Drafts, &[], json!({})).await["thread"].as_str().unwrap().to_owned();
     let t = [("thread", thread.as_str())];
     let big: Vec<u8> = (0..150_000u32).flat_map(u32::to_le_bytes).collect();
     let put = harbor.upload(&thread, "big.eml", &hex::encode(&sha(&big)), &big).await.unwrap();
@@ -311,7 +311,7 @@ async fn a_case_goes_from_draft_to_decision_and_its_export_holds() {
     assert_eq!((put["state"].as_str(), put["size"].as_u64()), (Some("here"), Some(600_000)));
 
     // a draft without evidence outlives the loss of its file, which a power cut may take
-    let bare = harbor.json(Op::Drafts, &[], Value::Null).await["thread"].as_str().unwrap().to_owned();
+    let bare = harbor.json(Op::Drafts, &[], json!({})).await["thread"].as_str().unwrap().to_owned();
     std::fs::remove_file(harbor.folder.uploads().join(format!("{bare}.draft"))).unwrap();
     assert!(harbor.desk.draft_evidence(&bare.parse().unwrap()).unwrap().is_empty());
     harbor.upload(&bare, "one.eml", &hex::encode(&sha(b"one")), b"one").await.unwrap();
@@ -390,7 +390,7 @@ async fn a_case_goes_from_draft_to_decision_and_its_export_holds() {
 async fn a_whole_form_that_asks_for_nothing_arrives_as_it_was_and_weighs_the_same_on_both_sides() {
     let (harbor, polder, _) = pair().await;
     harbor.publish_contact().await;
-    let thread = harbor.json(Op::Drafts, &[], Value::Null).await["thread"].as_str().unwrap().to_owned();
+    let thread = harbor.json(Op::Drafts, &[], json!({})).await["thread"].as_str().unwrap().to_owned();
     let t = [("thread", thread.as_str())];
     let mut whole =
         Form { kind: Some(ReferralKind::SpontaneousInformation), assistance: None, transferred_from: None, ..whole() };
@@ -422,7 +422,7 @@ async fn a_whole_form_that_asks_for_nothing_arrives_as_it_was_and_weighs_the_sam
 #[tokio::test(flavor = "multi_thread")]
 async fn evidence_that_is_not_the_one_announced_leaves_nothing() {
     let (harbor, _polder, _) = pair().await;
-    let thread = harbor.json(Op::Drafts, &[], Value::Null).await["thread"].as_str().unwrap().to_owned();
+    let thread = harbor.json(Op::Drafts, &[], json!({})).await["thread"].as_str().unwrap().to_owned();
     let problem = harbor.upload(&thread, "a.eml", &hex::encode(&sha(b"other")), b"content").await.unwrap_err();
     assert_eq!((problem.code, problem.faults[0].path.as_str()), (Code::Invalid, "sha256"));
     let problem = harbor.upload(&thread, "a.eml", "beef", b"content").await.unwrap_err();

@@ -21,7 +21,7 @@ fn about(narrative: &str, identifiers: &[(IdentifierKind, &str)]) -> Value {
 
 impl TestNode {
     async fn refer(&self, to: &str, form: Value) -> String {
-        let thread = self.json(Op::Drafts, &[], Value::Null).await["thread"].as_str().unwrap().to_owned();
+        let thread = self.json(Op::Drafts, &[], json!({})).await["thread"].as_str().unwrap().to_owned();
         self.json(Op::Submit, &[("thread", &thread)], json!({ "to": to, "form": form })).await;
         thread
     }
