@@ -67,7 +67,7 @@ impl Desk {
     }
 
     /// A statement with the markings that stand in its content.
-    fn part(&self, told: &Told) -> Result<Part, Problem> {
+    pub(super) fn part(&self, told: &Told) -> Result<Part, Problem> {
         let handling = told.open.handling;
         if !matches!(told.open.kind, Kind::Submit | Kind::Supplement | Kind::ResultInterim | Kind::ResultFinal) {
             return Ok(Part { by: told.open.from, marking: Marking::of_tlp(handling) });
