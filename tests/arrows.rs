@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("lapwing-store", &[]),
     ("lapwing-net", &[]),
     ("lapwing-search", &[]),
+    ("lapwing-paper", &[]),
     ("lapwing-evidence", &["lapwing-record"]),
     ("lapwing-http", &["lapwing-api"]),
     (
@@ -26,6 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "lapwing-http",
             "lapwing-evidence",
             "lapwing-search",
+            "lapwing-paper",
         ],
     ),
     (
@@ -43,6 +45,8 @@ const ALONE: &[(&str, &str)] = &[
     ("axum", "lapwing-http"),
     ("mail-parser", "lapwing-evidence"),
     ("tantivy", "lapwing-search"),
+    ("krilla", "lapwing-paper"),
+    ("parley", "lapwing-paper"),
     ("mail-auth", "lapwing-evidence"),
     ("cfb", "lapwing-evidence"),
     ("clap", "lapwing"),

@@ -417,7 +417,12 @@ pub fn call(scene: &mut Scene, op: Op) -> Answer {
             scene.fits(op.row(), &again).unwrap();
             first
         }
-        Op::Referral | Op::Export => scene.get("harbour", op, &case, "", &[]),
+        Op::Referral | Op::Export | Op::ExportPdf | Op::ExportCsv => scene.get("harbour", op, &case, "", &[]),
+        Op::ExportXarf => {
+            let report = scene.get("harbour", op, &case, "", &[]);
+            assert_eq!(report.json()["xarf_version"], "4.2.0");
+            report
+        }
         Op::Prepare => {
             let body = json!({ "own_reference": "P-1", "assurance": "not_requested" });
             scene.post("polder", op, &[&thread], &json!({ "kind": "acknowledge", "body": body }))

@@ -94,7 +94,8 @@ fn good(w: &World, op: Op) -> Good {
             let body = json!({ "proposal": NOBODY, "poc_ref": "intake" });
             Good { at: "polder", ..with(&[case], "proposal", body) }
         }
-        Op::Referral | Op::Export | Op::CaseErase => path(&[case]),
+        Op::Referral | Op::Export | Op::ExportPdf | Op::ExportCsv | Op::CaseErase => path(&[case]),
+        Op::ExportXarf => Good { query: vec![("item", w.blob.clone())], ..path(&[case]) },
         Op::CaseHold => with(&[case], "stands", json!({ "stands": true })),
         Op::Seen => with(&[], "identifiers", json!({ "identifiers": [{ "value": "prize.example" }] })),
         Op::SearchSave => with(&[], "name", json!({ "name": "bent", "filters": { "text": "prize" } })),
@@ -746,7 +747,20 @@ impl Rows<'_> {
                 self.query("with", "nobody", Code::NotFound);
                 self.all.last_mut().unwrap().says = "nobody".into();
             }
-            Op::Referral | Op::Export => self.ids(0),
+            Op::Referral => self.ids(0),
+            Op::Export | Op::ExportPdf => {
+                self.ids(0);
+                self.query("purpose", "leisure", malformed);
+            }
+            Op::ExportCsv => {
+                self.ids(0);
+                self.query("purpose", "leisure", malformed);
+                self.query("table", "chairs", malformed);
+            }
+            Op::ExportXarf => {
+                self.ids(0);
+                self.query("item", "nobody", Code::NotFound);
+            }
             Op::Prepare => {
                 self.ids(0);
                 self.statements();

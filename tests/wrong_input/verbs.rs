@@ -657,6 +657,12 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("case export", &format!("{at} {case} -o text"), conflict, "text");
     r.add("case export", &format!("{at} {nobody} -o x"), not_found, nobody);
     r.add("case export", &format!("{at} {case}"), malformed, "--out");
+    r.add("case export", &format!("{at} {case} --format word -o x"), malformed, "word");
+    r.add("case export", &format!("{at} {case} --format pdf -o text"), conflict, "text");
+    r.add("case export", &format!("{at} {case} --format pdf --purpose leisure -o x"), malformed, "leisure");
+    r.add("case export", &format!("{at} {case} --format pdf --table timeline -o x"), malformed, "--table");
+    r.add("case export", &format!("{at} {case} --format xarf --purpose court -o x"), malformed, "--purpose");
+    r.add("case export", &format!("{at} {case} --format xarf --item nobody.eml -o x"), not_found, "nobody.eml");
     r.add("case erase", &format!("{at} {nobody} --yes"), not_found, nobody);
     r.add("case erase", &format!("{at} {case}"), invalid, "--yes");
     r.add("case hold", &format!("{at} {nobody}"), not_found, nobody);

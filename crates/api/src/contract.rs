@@ -39,6 +39,8 @@ pub enum Gives {
     List(SchemaOf),
     /// Bytes.
     Bytes,
+    /// A file of this media type.
+    File(&'static str),
     /// Text of this media type.
     Text(&'static str),
     /// A stream of server-sent events.
@@ -173,6 +175,16 @@ pub fn contract(op: Op) -> Contract {
             ContentGone,
             NotReleased,
         ]),
+        Op::ExportPdf => Contract::new(Takes::Nothing, Gives::File("application/pdf")).fails(EXPORTED),
+        Op::ExportCsv => Contract::new(Takes::Nothing, Gives::File("text/csv")).fails(EXPORTED),
+        Op::ExportXarf => Contract::new(Takes::Nothing, Gives::File("application/json")).fails(&[
+            NotFound,
+            Ambiguous,
+            Invalid,
+            EvidenceNotHere,
+            ContentGone,
+            NotReleased,
+        ]),
 
         Op::Notes => Contract::list::<NoteView>().fails(&[NotFound, Ambiguous, NotReleased]),
         Op::NoteWrite => Contract::call::<NoteNew, Done>(200).fails(KEPT),
@@ -203,6 +215,8 @@ pub fn contract(op: Op) -> Contract {
     }
 }
 
+/// Pages and tables of a case.
+const EXPORTED: &[Code] = &[Code::NotFound, Code::Ambiguous, Code::TooLarge, Code::ContentGone, Code::NotReleased];
 /// An own entry: what stands in it may be refused, and the node may not be able to sign or write.
 const OWN_ENTRY: &[Code] = &[
     Code::Invalid,
@@ -503,7 +517,7 @@ mod tests {
                 (row.body, contract.gives),
                 (Body::Json | Body::Upload, Gives::Json(..))
                     | (Body::List, Gives::List(_))
-                    | (Body::Download, Gives::Bytes | Gives::Text(_))
+                    | (Body::Download, Gives::Bytes | Gives::File(_) | Gives::Text(_))
                     | (Body::Events, Gives::Events)
                     | (Body::Reference, Gives::Document | Gives::Html)
             );

@@ -267,6 +267,10 @@ fn responses(row: &Row, contract: &Contract, generator: &mut SchemaGenerator, pr
             let bytes = json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } });
             all.insert("200".into(), answer("The bytes.", bytes));
         }
+        Gives::File(media) => {
+            let file = json!({ media: { "schema": { "type": "string", "format": "binary" } } });
+            all.insert("200".into(), answer("The file.", file));
+        }
         Gives::Text(media) => {
             all.insert("200".into(), answer("The text.", json!({ media: { "schema": { "type": "string" } } })));
         }

@@ -238,6 +238,12 @@ ops! {
     EvidenceGet Get "/referrals/{thread}/evidence/{blob}" Cases Download "The content of an item of evidence that is here.";
     Export Get "/referrals/{thread}/export" Cases Download "The case as one bundle that `lapwing verify` checks offline. Purpose: own or court."
         ? purpose;
+    ExportPdf Get "/referrals/{thread}/export.pdf" Cases Download "The case as pages for people, its markings on each. Purpose: own or court."
+        ? purpose;
+    ExportCsv Get "/referrals/{thread}/export.csv" Cases Download "A table of the case: parties, timeline or evidence. Purpose: own or court."
+        ? table purpose;
+    ExportXarf Get "/referrals/{thread}/export.xarf" Cases Download "A XARF report of one message of the case, for the abuse desk of a host or provider. Item: a name or blob of the evidence."
+        ? item;
 
     Notes Get "/referrals/{thread}/notes" Cases List "Internal notes of a case, oldest first. They are never sent." ? limit cursor;
     NoteWrite Post "/referrals/{thread}/notes" Officer Json "Writes an internal note. It stays on this node.";

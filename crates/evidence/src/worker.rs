@@ -34,6 +34,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+/// The hidden verb by which this program is a worker: it ends up in [`serve`].
+pub const VERB: &str = "evidence-worker";
 /// Bytes of a worker's answer at most.
 pub const MAX_ANSWER: u64 = 1 << 20;
 /// Bytes of all answers kept of one scan; what comes after is counted and named, not kept.

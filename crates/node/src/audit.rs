@@ -37,10 +37,10 @@ fn is_noted(op: Op) -> bool {
         || (row.body == Body::Download && matches!(row.access, Access::Cases | Access::Admin))
 }
 
-/// What a call is about: its path's parameters, and which part of the node.
+/// What a call is about: its path's parameters, which part of the node or table of a case, and what for.
 fn on(call: &Call) -> String {
     let names = call.op.row().path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let names = names.chain(std::iter::once("part"));
+    let names = names.chain(["part", "purpose", "table"]);
     let values: Vec<&str> = names.filter_map(|name| call.params.get(name).map(String::as_str)).collect();
     values.join(" ")
 }
@@ -189,7 +189,18 @@ mod tests {
     #[test]
     fn what_changes_something_or_lets_content_out_is_noted_and_looking_is_not() {
         let noted: Vec<Op> = OPS.iter().map(|r| r.op).filter(|op| is_noted(*op)).collect();
-        for op in [Op::Submit, Op::Say, Op::TokenNew, Op::EvidencePut, Op::Export, Op::EvidenceGet, Op::CaseErase] {
+        for op in [
+            Op::Submit,
+            Op::Say,
+            Op::TokenNew,
+            Op::EvidencePut,
+            Op::Export,
+            Op::ExportPdf,
+            Op::ExportCsv,
+            Op::ExportXarf,
+            Op::EvidenceGet,
+            Op::CaseErase,
+        ] {
             assert!(noted.contains(&op), "{op:?}");
         }
         for op in

@@ -27,7 +27,6 @@ use lapwing_record::id::Pid;
 use lapwing_record::statement::Kind;
 use officer::{Acknowledge, Decide};
 use serde_json::Value;
-use std::path::PathBuf;
 use transfer::Transfer;
 
 /// What is said in a case after the referral; its evidence; its export.
@@ -173,15 +172,10 @@ A factor is NAME=BAND:BASIS or NAME=unknown. Names: victims, financial, non_fina
     },
     #[command(subcommand)]
     Evidence(Evidence),
-    /// Writes the whole case as one bundle that `lapwing verify` checks anywhere, offline.
-    #[command(after_help = "Examples:\n  lapwing case export 4k3mzx7q -o case-7.bundle")]
-    Export {
-        /// The case.
-        thread: String,
-        /// Where to write it.
-        #[arg(short, long, value_name = "FILE")]
-        out: PathBuf,
-    },
+    /// Writes the case as a file: a bundle that `lapwing verify` checks anywhere, offline; pages for people; a table; a
+    /// report for an abuse desk. Its markings decide whether it may leave.
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Export),
     /// Erases the content of a case on this node for good: destroys its key. Ids, hashes and receipts stay.
     ///
     /// The other side keeps what it has. A legal hold (`lapwing case hold`) wins over erasure.
@@ -290,7 +284,7 @@ impl Case {
             Case::Withdraw { thread, note } => say(ctx, &thread, &Saying::Withdraw { note }, "withdrawn"),
             Case::Close { thread, note } => say(ctx, &thread, &Saying::Close { note }, "closed"),
             Case::Evidence(e) => e.run(ctx),
-            Case::Export { thread, out } => export::export(ctx, &thread, &out),
+            Case::Export(export) => export.run(ctx),
             Case::Erase { thread, yes } => erasure::erase(ctx, &thread, yes),
             Case::Hold { thread, end } => erasure::hold(ctx, &thread, end),
         }

@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// The hidden verb under which this program is started as a worker. Not known to clap: `main` looks for it first.
-pub const WORKER: &str = "evidence-worker";
+pub const WORKER: &str = lapwing_evidence::worker::VERB;
 /// Bytes of a list of imitated domains.
 const MAX_LIST: u64 = 1 << 20;
 /// Progress is shown on what takes longer.

@@ -257,10 +257,22 @@ impl Desk {
         let items = self.named_evidence(case)?;
         let item = items.into_iter().find(|i| i.b3_cipher == blob);
         let item = item.ok_or_else(|| super::not_found("there is no such item of evidence in this case"))?;
+        Ok(Reply::Bytes {
+            name: item.name.clone(),
+            // whatever it claims to be, a browser must not run it
+            media_type: "application/octet-stream".into(),
+            len: item.size,
+            content: Box::new(self.open_item(&view.state, case, &item)?),
+        })
+    }
+
+    /// The content of an item that is here. Its markings are looked at elsewhere.
+    pub(super) fn open_item(&self, state: &State, case: &Case, item: &BlobRef) -> Result<Opening, Problem> {
+        let blob = item.b3_cipher;
         let not_here =
             |hint: &str| Problem::new(Code::EvidenceNotHere, "the item of evidence is not here yet").hint(hint);
-        let own = case.blobs().any(|(by, b)| *by == view.state.me && b.b3_cipher == blob);
-        if !own && view.state.blobs.get(&blob).is_none() {
+        let own = case.blobs().any(|(by, b)| *by == state.me && b.b3_cipher == blob);
+        if !own && state.blobs.get(&blob).is_none() {
             return Err(not_here("`lapwing case evidence fetch` starts or resumes its transfer."));
         }
         let key = self.office.vault.blob_key(&blob);
@@ -276,18 +288,12 @@ impl Desk {
         if content.len() != sealed_len(item.size) {
             return Err(internal("reading evidence", "the sealed file has another length than its statement says"));
         }
-        Ok(Reply::Bytes {
-            name: item.name,
-            // whatever it claims to be, a browser must not run it
-            media_type: "application/octet-stream".into(),
-            len: item.size,
-            content: Box::new(Opening::new(content, Segments::new(&key), item.size)),
-        })
+        Ok(Opening::new(content, Segments::new(&key), item.size))
     }
 }
 
 /// Opens a sealed blob segment by segment while it is read. A segment that does not open is an error, never data.
-struct Opening {
+pub(super) struct Opening {
     blob: BlobReader,
     opener: Segments,
     next: u64,

@@ -106,10 +106,14 @@ impl Desk {
 
     pub(super) fn referral(&self, call: &Call) -> Answer {
         let view = self.view();
-        let (state, now) = (&view.state, now_ms());
-        let thread = names::thread(state, path(call, "thread"))?;
-        let case = state.case(&thread).ok_or_else(|| super::not_found("there is no such case here"))?;
-        let exit = reader(call);
+        let thread = names::thread(&view.state, path(call, "thread"))?;
+        let case = view.state.case(&thread).ok_or_else(|| super::not_found("there is no such case here"))?;
+        json(&self.detail(&view.state, case, reader(call))?)
+    }
+
+    /// A case for whom `exit` stands for: what its markings keep from them is left out, and said so.
+    pub(super) fn detail(&self, state: &State, case: &Case, exit: Exit) -> Result<ReferralDetail, Problem> {
+        let now = now_ms();
         let consents = consents(case, state.me);
         let submit = case.asked.first().map_or(Ok(()), |told| shows(state.me, case, told, &consents, exit));
         submit.map_err(|rules| not_released(exit, &rules))?;
@@ -121,7 +125,7 @@ impl Desk {
         let form = forms::current(&versions);
         let items = self.evidence_named_to(case, &consents, exit).unwrap_or_default();
         let decisions = case.decisions().into_iter().map(|(item, d)| (item.to_string(), d.to_string())).collect();
-        json(&ReferralDetail {
+        Ok(ReferralDetail {
             row: self.row(state, case, form.as_ref(), exit),
             life: self.life(state, case, &versions, &consents, exit, now),
             harm_table: form.as_ref().map(|form| harm_table(state, form)),
@@ -226,7 +230,16 @@ impl Desk {
         let withheld = withheld(state.me, case, told, consents, exit);
         let body = match withheld {
             Some(_) => None,
-            None => self.content(told).ok().and_then(|stmt| body(&stmt)),
+            None => self.content(told).ok().and_then(|stmt| {
+                let mut body = Body::decode(stmt.kind, &stmt.body).ok()?;
+                if let Body::Supplement(more) = &mut body
+                    && let Some(form) = &mut more.form
+                {
+                    withhold_parties(form, state.me, told.open.from, consents, exit);
+                }
+                // keys are never shown, and the form stands whole in the field `form`
+                serde_json::to_value(body).ok()
+            }),
         };
         let delivery = told.delivery.as_ref();
         StatementView {
@@ -285,7 +298,7 @@ fn delivered(delivery: &Delivery) -> &'static str {
 
 /// When the other node made a statement durable; none where there is no receipt, or only the other side's word for it
 /// after a restore.
-fn stored_at(receipt: &[u8]) -> Option<u64> {
+pub(super) fn stored_at(receipt: &[u8]) -> Option<u64> {
     let sign1: Sign1 = decode(receipt, 4096).ok()?;
     Receipt::claimed(&sign1).ok().map(|r| r.received)
 }
@@ -299,12 +312,7 @@ pub(super) fn stuck(case: &Case, me: &Pid) -> Option<Stuck> {
     Some(Stuck { waiting: waiting.len(), why, next: oldest.next.map(rfc3339), failed: oldest.failed })
 }
 
-/// The content of a statement by its kind; keys are never shown, and the form stands whole in the field `form`.
-fn body(stmt: &Stmt) -> Option<serde_json::Value> {
-    serde_json::to_value(Body::decode(stmt.kind, &stmt.body).ok()?).ok()
-}
-
-fn post_problem(error: PostError) -> Problem {
+pub(super) fn post_problem(error: PostError) -> Problem {
     match error {
         PostError::Vault(error) => vault_problem(error),
         PostError::Missing => super::not_found("the statement is not on this node"),

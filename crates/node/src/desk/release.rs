@@ -63,10 +63,16 @@ impl Desk {
         let me = self.office.me;
         let mut parts = Vec::new();
         for told in case.asked.iter().chain(&case.answered) {
-            parts.push(Part { by: originator(case, told), marking: Marking::of_tlp(told.open.handling) });
-            parts.extend(self.own_marking(told)?.map(|marking| Part { by: told.open.from, marking }));
+            parts.extend(self.parts(case, told)?);
         }
         check(me, &parts, &consents(case, me), exit, now_ms()).map_err(|rules| not_released(exit, &rules))
+    }
+
+    /// The markings on a statement: that of the case when it was said, and that of its own content.
+    pub(super) fn parts(&self, case: &Case, told: &Told) -> Result<Vec<Part>, Problem> {
+        let under = Part { by: originator(case, told), marking: Marking::of_tlp(told.open.handling) };
+        let own = self.own_marking(told)?.map(|marking| Part { by: told.open.from, marking });
+        Ok([under].into_iter().chain(own).collect())
     }
 
     /// The marking that stands in a statement's content, where its kind has one.
