@@ -7,7 +7,7 @@
 //!
 //! An approval is for the draft exactly as it stands: target, pro forma and evidence. Whatever changes ends it.
 
-use super::drafts::{disk_full, drafts_of, vault_problem};
+use super::drafts::{disk_full, thread_of, vault_problem};
 use super::names::{self, named};
 use super::paging::page;
 use super::referrals::harm;
@@ -81,8 +81,8 @@ pub(super) fn digest(to: Option<&Pid>, form: &Form, items: &[BlobRef]) -> Digest
 
 /// The files of saved pro formas.
 pub(crate) fn forms_of(uploads: &Path) -> Vec<PathBuf> {
-    let beside = |draft: PathBuf| draft.with_extension(SUFFIX);
-    drafts_of(uploads).into_iter().map(beside).filter(|path| path.exists()).collect()
+    let Ok(files) = std::fs::read_dir(uploads) else { return Vec::new() };
+    files.flatten().map(|f| f.path()).filter(|p| thread_of(p, SUFFIX).is_some()).collect()
 }
 
 /// A draft that waits to be sent, more harmful than the one that is about to be.
@@ -351,7 +351,9 @@ impl Desk {
             let subject = form.subject_line;
             (harm.low > this).then_some(Waiting { thread, subject, score: harm.low, class: harm.class })
         };
-        let others = self.threads_of_drafts().into_iter().filter(|t| t != sending && state.case(t).is_none());
+        let saved = forms_of(&self.uploads);
+        let saved = saved.iter().filter_map(|path| thread_of(path, SUFFIX));
+        let others = saved.filter(|t| t != sending && state.case(t).is_none());
         let mut found: Vec<Waiting> = others.filter_map(waiting).collect();
         found.sort_by_key(|w| std::cmp::Reverse(w.score));
         found

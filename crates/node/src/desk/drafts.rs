@@ -42,7 +42,7 @@ pub(super) fn clear_uploads(dir: &Path) {
 /// The files of drafts.
 pub(crate) fn drafts_of(uploads: &Path) -> Vec<PathBuf> {
     let Ok(files) = std::fs::read_dir(uploads) else { return Vec::new() };
-    files.flatten().map(|f| f.path()).filter(|p| thread_of(p).is_some()).collect()
+    files.flatten().map(|f| f.path()).filter(|p| thread_of(p, SUFFIX).is_some()).collect()
 }
 
 impl Desk {
@@ -144,7 +144,7 @@ impl Desk {
     }
 
     pub(super) fn threads_of_drafts(&self) -> Vec<ThreadId> {
-        drafts_of(&self.uploads).iter().filter_map(|path| thread_of(path)).collect()
+        drafts_of(&self.uploads).iter().filter_map(|path| thread_of(path, SUFFIX)).collect()
     }
 
     /// Drops drafts that nobody has touched for long; how many there are left.
@@ -152,7 +152,7 @@ impl Desk {
         let Ok(files) = std::fs::read_dir(&self.uploads) else { return 0 };
         let (mut left, mut dropped) = (0, Vec::new());
         for file in files.flatten() {
-            let Some(thread) = thread_of(&file.path()) else { continue };
+            let Some(thread) = thread_of(&file.path(), SUFFIX) else { continue };
             if self.is_template(&thread) {
                 left += 1;
                 continue;
@@ -220,8 +220,9 @@ impl Desk {
     }
 }
 
-fn thread_of(path: &Path) -> Option<ThreadId> {
-    path.extension().filter(|e| *e == SUFFIX)?;
+/// The thread that a file of this kind is of.
+pub(super) fn thread_of(path: &Path, suffix: &str) -> Option<ThreadId> {
+    path.extension().filter(|e| *e == suffix)?;
     path.file_stem()?.to_str()?.parse().ok()
 }
 
