@@ -72,6 +72,9 @@ impl Scene {
             let of: Value = world.town.client("polder", Op::Referral)?.read(Op::Referral, &[&thread], &[]).ok()?;
             (of["timeline"].as_array()?.len() == 2).then_some(())
         });
+        // a report names whom it is from
+        let publish = world.town.client("polder", Op::ContactPublish).unwrap();
+        let _: Value = publish.call(Op::ContactPublish, &[], &[], &contact()).unwrap();
         let mut tokens = BTreeMap::new();
         for role in Role::ALL {
             let wanted = json!({ "name": format!("reader-{role}"), "role": role });
@@ -148,7 +151,15 @@ fn a_red_case_has_no_road_out_but_its_officers_eyes_and_what_was_tried_is_on_the
     let detail = scene.get(Role::Officer, &format!("/referrals/{thread}"));
     assert!(detail.status == 200 && shows_marker(&detail));
     assert!(shows_marker(&scene.get(Role::Officer, &format!("/referrals/{thread}/evidence/{blob}"))));
-    for file in ["export", "export?purpose=court"] {
+    let files = ["export", "export.pdf", "export.csv", "export.csv?table=timeline", "export.csv?table=evidence"];
+    let files = files.iter().flat_map(|file| {
+        let with = if file.contains('?') { '&' } else { '?' };
+        [(*file).to_owned(), format!("{file}{with}purpose=court")]
+    });
+    for file in files.chain(["export.xarf".to_owned()]) {
+        let plain = format!("/referrals/{thread}/{}", file.split('?').next().unwrap());
+        assert!(roads.iter().any(|(_, _, path, _)| *path == plain), "the sweep does not take {plain}");
+        let file = file.as_str();
         let refused = scene.get(Role::Officer, &format!("/referrals/{thread}/{file}")).problem(file);
         assert_eq!(refused.code.as_str(), "not_released");
         assert!(refused.faults.iter().any(|f| f.path == "tlp" && f.what.starts_with("tlp_red: ")), "{refused:?}");
@@ -161,12 +172,16 @@ fn a_red_case_has_no_road_out_but_its_officers_eyes_and_what_was_tried_is_on_the
     assert_eq!((&row["withheld"], &row["subject"], &row["harm"]), (&json!("tlp_red"), &Value::Null, &Value::Null));
     // at the originator's own node an analyst is an analyst too, and its officers do as they like
     let own = scene.world.town.client("harbour", Op::Export).unwrap();
-    assert!(own.download(Op::Export, &[thread], &[]).is_ok());
+    for op in [Op::Export, Op::ExportPdf, Op::ExportCsv, Op::ExportXarf] {
+        assert!(own.download(op, &[thread], &[]).is_ok(), "{op:?}");
+    }
 
     // a flood of refusals is counted and not listed: one that comes a little later is
-    for (role, acts) in [(Role::Officer, &["Export"][..]), (Role::Analyst, &["Referral", "EvidenceGet"])] {
+    for (role, acts) in
+        [(Role::Officer, &["Export", "ExportPdf", "ExportXarf"][..]), (Role::Analyst, &["Referral", "EvidenceGet"])]
+    {
         until("the attempts are on the trail", 60, || {
-            for path in ["", "/export", &format!("/evidence/{blob}")] {
+            for path in ["", "/export", "/export.pdf", "/export.xarf", &format!("/evidence/{blob}")] {
                 scene.get(role, &format!("/referrals/{thread}{path}"));
             }
             let trail = scene.get(Role::Auditor, &format!("/audit?who=reader-{role}&outcome=not_released%20tlp_red"));
@@ -204,4 +219,73 @@ fn a_party_of_a_stricter_marking_is_left_out_for_who_may_not_see_it() {
     // a bundle holds the form whole, signed: it can only stay
     let refused = scene.get(Role::Officer, &format!("/referrals/{}/export", scene.thread)).problem("export");
     assert_eq!(refused.code.as_str(), "not_released");
+    // pages and tables leave it out, and say so
+    let csv = scene.get(Role::Officer, &format!("/referrals/{}/export.csv", scene.thread));
+    let text = String::from_utf8(csv.body.clone()).unwrap();
+    assert!(csv.status == 200 && !shows_marker(&csv) && text.contains(",withheld,"), "{text}");
+    assert!(scene.get(Role::Officer, &format!("/referrals/{}/export.pdf", scene.thread)).body.starts_with(b"%PDF-"));
+
+    // a supplement that names another such party: nobody whom it is kept from sees it there either
+    let party = json!([{ "role": "witness", "names": [MARKER], "tlp": "red" }]);
+    let more = json!({ "kind": "supplement", "text": "More.", "form": { "parties": party } });
+    let said =
+        scene.world.town.client("harbour", Op::Say).unwrap().call::<Value>(Op::Say, &[&scene.thread], &[], &more);
+    said.unwrap();
+    until("the supplement is at polder", 60, || (of(Role::Officer)["timeline"].as_array()?.len() == 2).then_some(()));
+    assert!(of(Role::Officer).to_string().contains(MARKER));
+    let timeline = of(Role::Analyst)["timeline"].to_string();
+    assert!(!timeline.contains(MARKER), "{timeline}");
+    for table in ["parties", "timeline", "evidence"] {
+        let csv = scene.get(Role::Officer, &format!("/referrals/{}/export.csv?table={table}", scene.thread));
+        let text = String::from_utf8(csv.body).unwrap();
+        assert!(csv.status == 200 && !text.replace(&format!("{MARKER}.eml"), "").contains(MARKER), "{text}");
+    }
+}
+
+#[test]
+fn a_consent_of_the_originator_opens_what_it_names_until_it_ends_or_is_taken_back() {
+    let scene = Scene::new();
+    let thread = scene.thread.as_str();
+    let get = |file: &str| scene.get(Role::Officer, &format!("/referrals/{thread}/{file}"));
+    let open = |file: &str| get(file).status == 200;
+    let say = |granted: bool, scope: Value, until: Option<u64>| {
+        let body = json!({ "request": null, "granted": granted, "scope": scope, "until": until, "conditions": null });
+        let said = json!({ "kind": "consent", "body": body });
+        let client = scene.world.town.client("harbour", Op::Say).unwrap();
+        client.call::<Value>(Op::Say, &[thread], &[], &said).unwrap();
+    };
+    let nothing = json!({ "onward": [], "domestic": false, "dissemination": null, "judicial_use": false });
+    let with = |key: &str, value: Value| {
+        let mut scope = nothing.clone();
+        scope[key] = value;
+        scope
+    };
+    let files = ["export", "export.pdf", "export.csv", "export.xarf"];
+    assert!(files.iter().all(|file| !open(file)));
+
+    // for a moment
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let end = u64::try_from(now.as_millis()).unwrap() + 6_000;
+    say(true, with("dissemination", json!("To our people.")), Some(end));
+    until("the file is open", 5, || open("export").then_some(()));
+    assert!(open("export.pdf") && !open("export?purpose=court") && !open("export.pdf?purpose=court"));
+    until("it has ended", 30, || (!open("export")).then_some(()));
+    assert!(files.iter().all(|file| !open(file)));
+
+    // until it is taken back
+    say(true, with("dissemination", json!("To our people, and to hosts.")), None);
+    until("the files are open again", 30, || files.iter().all(|file| open(file)).then_some(()));
+    let csv = get("export.csv");
+    assert!(shows_marker(&csv), "{}", String::from_utf8_lossy(&csv.body));
+    let report: Value = serde_json::from_slice(&get("export.xarf").body).unwrap();
+    assert_eq!(report["xarf_version"], "4.2.0", "{report}");
+    assert_eq!(report, serde_json::from_slice::<Value>(&get("export.xarf").body).unwrap(), "the same each time");
+    assert_eq!(get("export.pdf").body, get("export.pdf").body);
+    say(false, nothing.clone(), None);
+    until("they are closed again", 30, || files.iter().all(|file| !open(file)).then_some(()));
+
+    // before a court
+    say(true, with("judicial_use", json!(true)), None);
+    until("the court's file is open", 30, || open("export.pdf?purpose=court").then_some(()));
+    assert!(open("export?purpose=court") && !open("export") && !open("export.xarf"));
 }

@@ -493,6 +493,13 @@ pub fn parameter(op: Op, name: &str, generator: &mut SchemaGenerator) -> Option<
             json_schema!({ "type": "string", "enum": ["own", "court"], "default": "own" }),
             "What it is made for: this agency's own use, or a court's. Markings may forbid either.",
         ),
+        (Op::ExportCsv, "table") => text(
+            json_schema!({ "type": "string", "enum": ["parties", "timeline", "evidence"], "default": "parties" }),
+            "Which table.",
+        ),
+        (Op::ExportXarf, "item") => {
+            text(plain(), "A message of the evidence, by its name or blob; the first that is here if left out.")
+        }
         (_, "assigned") => text(plain(), "The name of the token that works on it or stands in; `none`: nobody does."),
         (_, "overdue") => text(flag(), "Whether something in it is overdue by the published targets."),
         (_, "order") => text(

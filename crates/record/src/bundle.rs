@@ -157,6 +157,42 @@ pub enum BundleError {
     Evidence,
 }
 
+impl BundleError {
+    /// The stable token of what does not hold: `encoding`, `version`, `charter`, `parties`, `identity`, `referral_missing`,
+    /// `statement_form`, `signature`, `approval`, `federation`, `place`, `receipt` or `evidence`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            BundleError::Decode(_) => "encoding",
+            BundleError::Version(_) => "version",
+            BundleError::Charter(_) => "charter",
+            BundleError::Parties(_) => "parties",
+            BundleError::IdLog(_) => "identity",
+            BundleError::Empty => "referral_missing",
+            BundleError::Statement(_, StmtError::Decode(_) | StmtError::Form(_)) => "statement_form",
+            BundleError::Statement(_, StmtError::Signature(_)) => "signature",
+            BundleError::Statement(_, StmtError::Approval(_)) => "approval",
+            BundleError::Statement(_, StmtError::OtherNetwork) => "federation",
+            BundleError::Place(..) => "place",
+            BundleError::Receipt(..) => "receipt",
+            BundleError::Evidence => "evidence",
+        }
+    }
+
+    /// Where in the bundle: `asked.3`, `answered.0.receipt`; or the part as a whole.
+    pub fn path(&self) -> String {
+        let statement = |at: &At| format!("{}.{}", if at.asked { "asked" } else { "answered" }, at.number);
+        match self {
+            BundleError::Decode(_) | BundleError::Version(_) => "bundle".into(),
+            BundleError::Charter(_) => "charter".into(),
+            BundleError::Parties(_) | BundleError::IdLog(_) => "id_logs".into(),
+            BundleError::Empty => "asked".into(),
+            BundleError::Statement(at, _) | BundleError::Place(at, _) => statement(at),
+            BundleError::Receipt(at, _) => format!("{}.receipt", statement(at)),
+            BundleError::Evidence => "evidence".into(),
+        }
+    }
+}
+
 struct Side {
     asked: bool,
     stmts: Vec<(Stmt, MsgId)>,

@@ -109,6 +109,8 @@ fn linger(stage: &Stage) -> anyhow::Result<()> {
     println!("  lapwing --data {data} member explain megareach");
     println!("  lapwing --data {data} contact find --country BR --channel email");
     println!("  lapwing --data {data} refer list");
+    println!("  lapwing --data {data} search prize --facets");
+    println!("  lapwing --data {data} seen premio-rapido.example");
     println!("Ctrl-C ends it.");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(async {

@@ -508,3 +508,124 @@ fn consents(leaving: &Leaving) -> Vec<Block> {
     }
     blocks
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::desk::export::Proof;
+    use lapwing_api::types::{HarmTable, HarmView, Name, ReferralDetail};
+    use lapwing_record::form::whole;
+    use serde_json::json;
+
+    fn statement(n: usize) -> Value {
+        json!({
+            "id": format!("{n:052}"), "from": "harbour", "msg_no": n, "kind": "supplement", "at": "2026-11-01T10:00:00.000Z",
+            "said": "2026-11-01T10:00:00.000Z", "delivery": "stored", "tries": 1, "why": null, "next": null,
+            "stored": "2026-11-01T10:00:01.000Z", "body": { "text": format!("Statement {n}: ещё, 更多.") },
+            "withheld": if n == 3 { json!("tlp_red") } else { Value::Null },
+        })
+    }
+
+    fn leaving(form: &Form, statements: usize) -> Leaving {
+        let weights = lapwing_record::charter::Params::default().harm_weights;
+        let (harm, table) = (HarmView::of(form, &weights), HarmTable::of(form, &weights));
+        let assessment = |by: &str| json!({ "by": by, "statement": "s", "said": "2026-11-01T10:00:00.000Z", "harm": harm, "table": table, "note": null });
+        let name =
+            json!({ "pid": "p", "short_name": "polder", "legal_name": "Polder", "country": "NL", "class": "agency" });
+        let detail: ReferralDetail = serde_json::from_value(json!({
+            "erased": null, "held": false, "thread": "4k3mzx7q", "role": "requester", "with": name, "stage": "decided",
+            "subject": "x", "tlp": "amber", "harm": harm, "submitted": "2026-11-01T10:00:00.000Z",
+            "changed": "2026-11-01T10:00:00.000Z", "stuck": null, "overdue": false, "form": form, "harm_table": table,
+            "life": { "items": { "0": "accepted" }, "due": [], "form_history": [],
+                "assessments": [assessment("requester"), assessment("target")], "consents": [], "transfers": [],
+                "read_by_requester": null, "read_by_target": null },
+            "timeline": (0..statements).map(statement).collect::<Vec<_>>(), "withheld_parties": 1,
+            "decisions": { "0": "accept" }, "evidence": [], "as_of": 0,
+        }))
+        .unwrap();
+        let proof = |s: &lapwing_api::types::StatementView| {
+            let proof = Proof {
+                signed: "ab".repeat(32),
+                approved_by: vec!["officer".into()],
+                received: Some("2026-11-01T10:00:01.000Z".into()),
+                receipt: Some("cd".repeat(32)),
+            };
+            (s.id.clone(), proof)
+        };
+        let name: Name = serde_json::from_value(name).unwrap();
+        Leaving {
+            proofs: detail.timeline.iter().map(proof).collect(),
+            detail,
+            parties: [name.clone(), name.clone()],
+            by: name,
+            federation: ("Test".into(), "network".into()),
+            tlp: Tlp::Red,
+            court: false,
+        }
+    }
+
+    /// Everything that stands on the pages.
+    fn printed(document: &Document) -> String {
+        let block = |block: &Block| match block {
+            Block::Chapter(t) | Block::Section(t) | Block::Text(t) => t.clone(),
+            Block::Fields(fields) => fields.iter().map(|(n, v)| format!("{n}: {v}\n")).collect(),
+            Block::Table { rows, .. } => rows.iter().map(|r| r.join(" | ") + "\n").collect(),
+        };
+        document.blocks.iter().map(block).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn every_field_of_the_pro_forma_stands_in_one_section_and_every_value_on_the_pages() {
+        let form = whole();
+        let json = serde_json::to_value(&form).unwrap();
+        for key in json.as_object().unwrap().keys() {
+            let places = SECTIONS.iter().filter(|(_, names)| names.contains(&key.as_str())).count();
+            assert_eq!(places, 1, "{key}");
+        }
+        let text = printed(&document(&leaving(&form, 5)));
+        let mut todo = vec![(String::new(), &json)];
+        while let Some((path, value)) = todo.pop() {
+            match value {
+                Value::Object(o) => todo.extend(o.iter().map(|(k, v)| (format!("{path}.{k}"), v))),
+                Value::Array(a) => todo.extend(a.iter().map(|v| (path.clone(), v))),
+                // hashes of evidence stand in hexadecimal digits, the facts of harm in words of their own
+                Value::String(said)
+                    if !path.contains("harm")
+                        && !matches!(
+                            path.as_str(),
+                            ".evidence.sha256" | ".evidence.blake3" | ".evidence.redaction_of"
+                        ) =>
+                {
+                    assert!(text.contains(said.as_str()), "{path}: {said}");
+                }
+                _ => {}
+            }
+        }
+        for said in [
+            "Deceptive offer (deceptive_offer)",
+            "officer",
+            &"ab".repeat(32),
+            &"cd".repeat(32),
+            "Withheld: tlp_red",
+            "1 part(ies)",
+        ] {
+            assert!(text.contains(said), "{said}");
+        }
+        assert!(!text.contains("Statement 3:"), "what is withheld is not printed");
+        let marking = document(&leaving(&form, 1)).marking;
+        assert_eq!(marking.label, "TLP:RED");
+        assert!(marking.more.contains("PAP:AMBER") && marking.more.contains("H1: no judicial use"), "{}", marking.more);
+    }
+
+    #[test]
+    fn ten_thousand_statements_and_a_word_of_four_thousand_characters_become_pages() {
+        let mut form = whole();
+        form.narrative = Some("w".repeat(4_000));
+        let pages = document(&leaving(&form, 10_000));
+        let first = lapwing_paper::pdf(&pages).unwrap();
+        assert!(first.len() > 100_000);
+        let short = document(&leaving(&form, 10));
+        assert!(lapwing_paper::pdf(&short).unwrap() == lapwing_paper::pdf(&short).unwrap());
+    }
+}
