@@ -232,6 +232,10 @@ fn of_kind(kind: Kind, id: &str, third: &str) -> Value {
         Kind::Seen => json!({ "kind": kind.code(), "upto": id }),
         Kind::ConsentRequest => body(json!({ "scope": { "judicial_use": true }, "reason": "Words." })),
         Kind::Consent => body(json!({ "granted": true, "scope": { "domestic": true } })),
+        Kind::JointPlan => body(json!({
+            "joint": base32(&[4; 32]), "version": 1, "title": "Prizes", "tasks": [{ "n": 1, "what": "Ask the host." }],
+        })),
+        Kind::JointTask => body(json!({ "joint": base32(&[4; 32]), "n": 1, "state": "taken" })),
     }
 }
 
@@ -305,6 +309,14 @@ fn by_hand(scene: &Scene) {
     assert!(deliver.by.starts_with("2030-06-") && deliver.target < deliver.by && !deliver.overdue, "{deliver:?}");
     scene.case("harbour", &["remind", t, "The logs expire."]);
     scene.no("harbour", &["remind", t], Code::TooSoon);
+
+    // a joint case of the two
+    scene.level(t);
+    let joint = ["joint", "plan", t, "--joint", "new", "--title", "Prizes", "--task", "Ask the host."];
+    let joint = scene.town.of("harbour", &joint)["joint"].as_str().unwrap().to_owned();
+    scene.level(t);
+    scene.town.of("polder", &["joint", "task", t, "--joint", &joint[..8], "--n", "1", "--state", "taken"]);
+    scene.level(t);
 
     // passed on to a third agency
     scene.level(t);
@@ -485,7 +497,10 @@ fn by_program(scene: &Scene) {
     for kind in [Kind::Progress, Kind::Extend, Kind::DelayReasons, Kind::ResultInterim] {
         scene.told("polder", t, &of(kind, ""));
     }
+    scene.refused("polder", t, &of(Kind::JointTask, ""), Code::WrongReference);
     for (name, kind) in [
+        ("harbour", Kind::JointPlan),
+        ("polder", Kind::JointTask),
         ("harbour", Kind::Reminder),
         ("harbour", Kind::Dispute),
         ("polder", Kind::Assess),
@@ -496,6 +511,9 @@ fn by_program(scene: &Scene) {
         scene.told(name, t, &of(kind, ""));
     }
     scene.refused("harbour", t, &of(Kind::Reminder, ""), Code::TooSoon);
+    scene.refused("harbour", t, &of(Kind::JointPlan, ""), Code::WrongState);
+    scene.refused("polder", t, &of(Kind::JointPlan, ""), Code::NotYourTurn);
+    scene.refused("harbour", t, &of(Kind::JointTask, ""), Code::NotYourTurn);
     let asked = scene.told("polder", t, &of(Kind::ConsentRequest, ""));
     let answer = json!({ "request": asked, "granted": false, "conditions": "No." });
     scene.told("harbour", t, &body(Kind::Consent, answer));

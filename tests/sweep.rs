@@ -109,6 +109,12 @@ impl Scene {
         });
         let (foreign_thread, foreign_blob) = refer(&world, "polder", &savanna, "marker-of-others");
 
+        let foreign_joint = "d".repeat(51) + "a";
+        let plan = json!({ "joint": foreign_joint, "version": 1, "title": "marker-of-others" });
+        let plan = json!({ "kind": "joint_plan", "body": plan });
+        let _: Value =
+            world.town.client("polder", Op::Say).unwrap().call(Op::Say, &[&foreign_thread], &[], &plan).unwrap();
+
         let mut for_agencies = contact();
         (for_agencies["slot"], for_agencies["name"]) = (json!("quiet"), json!(AGENCY));
         for_agencies["agency_only"] = json!(true);
@@ -153,6 +159,7 @@ impl Scene {
             world.town.client("polder", Op::TokenNew).unwrap().call(Op::TokenNew, &[], &[], &wanted).unwrap();
         let foreign = BTreeMap::from([
             ("thread", vec![foreign_thread]),
+            ("joint", vec![foreign_joint]),
             ("blob", vec![foreign_blob]),
             ("name", vec![latecomer]),
             ("id", vec![proposal]),
@@ -351,6 +358,7 @@ fn shown(scene: &Scene, at: &'static str, role: Role) -> Vec<(String, Vec<u8>)> 
     let known: BTreeMap<&str, Vec<String>> = BTreeMap::from([
         ("name", pids.collect()),
         ("thread", vec![scene.thread.clone(), scene.foreign["thread"][0].clone()]),
+        ("joint", vec![scene.foreign["joint"][0].clone()]),
         ("blob", vec![scene.blob.clone(), scene.foreign["blob"][0].clone()]),
         ("id", vec![scene.world.proposal.clone(), scene.foreign["id"][0].clone()]),
         ("entry", vec![scene.objection.clone(), scene.agency_entry.clone()]),

@@ -251,6 +251,20 @@ pub fn call(scene: &mut Scene, op: Op) -> Answer {
         | Op::Backup
         | Op::OpenApi
         | Op::Docs => get(scene),
+        Op::Joints => {
+            let plan = json!({ "joint": "a".repeat(52), "version": 1, "title": "Prize mails, together" });
+            scene.post("harbour", Op::Say, &[&thread], &json!({ "kind": "joint_plan", "body": plan }));
+            get(scene)
+        }
+        Op::Joint => {
+            let task = json!({ "n": 1, "what": "Find the host.", "needed_by": "2026-01-31" });
+            let plan =
+                json!({ "joint": format!("{}a", "b".repeat(51)), "version": 1, "title": "Prizes", "tasks": [task] });
+            scene.post("harbour", Op::Say, &[&thread], &json!({ "kind": "joint_plan", "body": plan }));
+            let joint = scene.get("harbour", op, &["b".repeat(8)], "?lead=harbour", &[]);
+            assert_eq!(joint.json()["parts"][0]["tasks"][0]["overdue"], true);
+            joint
+        }
         Op::Reach => scene.post("harbour", op, &[], &nothing),
         Op::NotifyTest => {
             let town = &scene.world.town;

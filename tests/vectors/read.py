@@ -840,7 +840,7 @@ STATEMENT_BODIES = {
     "transfer_consent": "transfer-consent", "transferred": "transferred", "reminder": "reminder", "recall": "recall",
     "recall_answer": "recall-answer", "feedback": "feedback", "reopen": "reopen", "dispute": "dispute",
     "compelled_disclosure_notice": "compelled-disclosure", "assess": "assessment", "seen": "seen",
-    "consent_request": "consent-request", "consent": "consent",
+    "consent_request": "consent-request", "consent": "consent", "joint_plan": "joint-plan", "joint_task": "joint-task",
 }  # fmt: skip
 MAX_PLAIN = 256 * KIB - 4
 
@@ -953,6 +953,25 @@ def check_consent_request(c):
 def check_consent(c):
     need(c.granted == covers(c.scope), "a yes, and only a yes, says what it covers")
     need(c.granted or c.until is None, "a no has no end")
+
+
+@rule("joint-plan")
+def check_joint_plan(p):
+    need(p.version >= 1, "the first version is 1")
+    check_text(p.title, 1, 160, "title")
+    need(len(p.tasks) <= 32, "more than 32 tasks")
+    ascending([t.n for t in p.tasks], "tasks")
+    for task in p.tasks:
+        check_text(task.what, 1, 1000, "task")
+        need(task.needed_by is None or is_date(task.needed_by), "needed_by")
+    need(len(p.disclosed) <= 32, "more than 32 agencies")
+    ascending([bytes(pid) for pid in p.disclosed], "agencies")
+    check_maybe(p.note, 4000, "note")
+
+
+@rule("joint-task")
+def check_joint_task(t):
+    check_maybe(t.note, 4000, "note")
 
 
 @rule("supplement")

@@ -100,6 +100,7 @@ fn good(w: &World, op: Op) -> Good {
         Op::Seen => with(&[], "identifiers", json!({ "identifiers": [{ "value": "prize.example" }] })),
         Op::SearchSave => with(&[], "name", json!({ "name": "bent", "filters": { "text": "prize" } })),
         Op::SearchRun | Op::SearchDrop => path(&["nobody"]),
+        Op::Joint => path(&[NOBODY]),
         Op::EvidenceFetch | Op::EvidenceGet => path(&[case, &w.blob]),
         Op::Live
         | Op::Ready
@@ -129,6 +130,7 @@ fn good(w: &World, op: Op) -> Good {
         | Op::Referrals
         | Op::Search
         | Op::SearchFacets
+        | Op::Joints
         | Op::SavedSearches
         | Op::Erasures
         | Op::Audit
@@ -389,6 +391,7 @@ impl Rows<'_> {
             | Op::Identity
             | Op::Notices
             | Op::Erasures
+            | Op::Joints
             | Op::SavedSearches
             | Op::OpenApi
             | Op::Docs
@@ -444,7 +447,7 @@ impl Rows<'_> {
                     self.path("no search of that name", &[bad], Code::NotFound);
                 }
             }
-            Op::CaseErase => self.ids(0),
+            Op::CaseErase | Op::Joint => self.ids(0),
             Op::CaseHold => {
                 self.ids(0);
                 self.bent("/stands", json!("yes"), malformed, "");

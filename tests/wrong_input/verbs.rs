@@ -466,6 +466,17 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("refer list", &format!("{at} --stage limbo"), malformed, "stage");
     r.add("refer list", &format!("{at} --with nobody"), not_found, "nobody");
     r.add("refer list", &format!("{at} --role judge"), malformed, "role");
+    r.add("joint list", "--data nowhere @", Code::Unreachable, "no node runs on");
+    r.add("joint list", &format!("{at} extra"), malformed, "extra");
+    r.add("joint show", &format!("{at} {nobody}"), not_found, nobody);
+    r.add("joint plan", &format!("{at} {nobody} --joint new --title x"), not_found, nobody);
+    r.add("joint plan", &format!("{at} {case} --joint new --task x"), invalid, "title");
+    r.add("joint plan", &format!("{at} {case} --joint new --title x --drop 1"), invalid, "no task 1");
+    r.add("joint plan", &format!("{at} {case} --joint new --title x --task x --needed-by soon"), invalid, "needed_by");
+    r.add("joint plan", &format!("{at} {case} --joint new --title x --disclose nobody"), not_found, "nobody");
+    r.add("joint plan", &format!("{at} {case} --joint {nobody} --title x"), not_found, nobody);
+    r.add("joint task", &format!("{at} {case} --joint {nobody} --n 1 --state done"), not_found, nobody);
+    r.add("joint task", &format!("{at} {case} --joint {nobody} --n 1 --state perhaps"), malformed, "perhaps");
     r.add("search saved", "--data nowhere @", Code::Unreachable, "no node runs on");
     r.add("search saved", &format!("{at} --token-file harbour/run/admin.token"), Code::Forbidden, "admin");
     r.add("search save", &format!("{at} bent"), invalid, "at least one filter");

@@ -202,6 +202,8 @@ pub fn contract(op: Op) -> Contract {
             Contract::gives::<SavedRun>().fails(&[NotFound, Ambiguous, Conflict, SearchNotReady, Stopping, DiskFull])
         }
         Op::SearchDrop => Contract::gives::<Done>().fails(&[NotFound, Stopping, DiskFull]),
+        Op::Joints => Contract::list::<JointRow>(),
+        Op::Joint => Contract::gives::<JointDetail>().fails(&[NotFound, Ambiguous]),
         Op::CaseErase => Contract::gives::<Done>().fails(&[NotFound, Ambiguous, Conflict, Stopping, DiskFull]),
         Op::CaseHold => {
             Contract::call::<HoldRequest, Done>(200).fails(&[NotFound, Ambiguous, Conflict, Stopping, DiskFull])
@@ -433,6 +435,10 @@ pub fn parameter(op: Op, name: &str, generator: &mut SchemaGenerator) -> Option<
         }
         (Op::EvidencePut, "thread") => text(plain(), "The draft or case: at least 8 characters of its id."),
         (_, "thread") => text(plain(), "The case: at least 8 characters of its thread's id."),
+        (_, "joint") => text(plain(), "The joint case: at least 8 characters of its id."),
+        (_, "lead") => {
+            text(plain(), "NAME of its lead, where more than one participant claims to lead a joint case of this id.")
+        }
         (_, "blob") => text(plain(), "The item of evidence: at least 8 characters of its `blob`."),
         (_, "id") => text(plain(), "The proposal: at least 8 characters of its id."),
         (_, "entry") => text(plain(), "The entry that objects: at least 8 characters of its id."),

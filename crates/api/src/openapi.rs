@@ -24,7 +24,7 @@ const DEFINITIONS: &str = "/components/schemas";
 
 /// The headings under which operations are listed, by what their paths begin with.
 const TAGS: &[(&str, &[&str], &str)] = &[
-    ("Referrals", &["referrals", "absences"], "Cases: drafts, evidence, statements, decisions."),
+    ("Referrals", &["referrals", "joint", "absences"], "Cases: drafts, evidence, statements, decisions."),
     ("Members", &["members", "charter"], "Who takes part, and why."),
     (
         "Contacts",

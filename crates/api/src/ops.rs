@@ -262,6 +262,10 @@ ops! {
     SearchRun Post "/search/saved/{name}/run" Cases Json "Runs a saved search: what is new or has changed since it was last run.";
     SearchDrop Post "/search/saved/{name}/drop" Cases Json "Drops a saved search.";
 
+    Joints Get "/joint" Cases List "Joint cases that this agency leads or takes part in; the last change first." ? limit cursor;
+    Joint Get "/joint/{joint}" Cases Json "One joint case: for its lead every agency's tasks, for a member its own. Filter: lead."
+        ? lead;
+
     CaseErase Post "/referrals/{thread}/erase" Officer Json "Erases the content of a case here for good: its key is destroyed. Ids, hashes and receipts stay.";
     CaseHold Post "/referrals/{thread}/hold" Officer Json "Begins or ends a legal hold on a case: while it stands the case is not erased.";
     Erasures Get "/erasures" Cases List "What was erased here: cases and when, the latest first." ? limit cursor;
@@ -292,7 +296,7 @@ mod tests {
 
     #[test]
     fn an_administrator_sees_no_case_content() {
-        for row in OPS.iter().filter(|r| r.path.starts_with("/referrals") || r.path.starts_with("/search")) {
+        for row in OPS.iter().filter(|r| ["/referrals", "/search", "/joint"].iter().any(|p| r.path.starts_with(p))) {
             assert!(!row.access.allows(Role::Admin), "{}", row.path);
         }
     }

@@ -2,11 +2,13 @@
 
 mod drafts;
 mod internal;
+mod joint;
 mod life;
 mod register;
 
 pub use drafts::*;
 pub use internal::*;
+pub use joint::*;
 pub use life::*;
 pub use register::*;
 
@@ -954,6 +956,16 @@ pub enum Saying {
     Consent {
         /// The content.
         body: lapwing_record::statement::ConsentGiven,
+    },
+    /// The lead of a joint case plans for the other side.
+    JointPlan {
+        /// The content.
+        body: lapwing_record::statement::JointPlan,
+    },
+    /// The other side of a plan says how far a task is.
+    JointTask {
+        /// The content.
+        body: lapwing_record::statement::JointTask,
     },
 }
 

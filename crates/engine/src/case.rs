@@ -19,7 +19,7 @@ mod rules;
 mod world;
 
 pub use open::*;
-pub use world::{Fate, World};
+pub use world::{Fate, Joint, World};
 
 use lapwing_record::cbor::Bytes;
 use lapwing_record::id::{MsgId, Pid, ThreadId};

@@ -20,10 +20,12 @@ use crate::{cbor_array, cbor_tagged, codes};
 
 mod answer;
 mod body;
+mod joint;
 mod life;
 
 pub use answer::*;
 pub use body::Body;
+pub use joint::*;
 pub use life::*;
 
 /// Evidence items of one statement at most.
@@ -90,6 +92,10 @@ codes! {
         26 "consent_request" => ConsentRequest,
         /// The originator answers, or volunteers.
         27 "consent" => Consent,
+        /// The lead of a joint case plans for the other side.
+        28 "joint_plan" => JointPlan,
+        /// The other side of a plan says how far a task is.
+        29 "joint_task" => JointTask,
     }
 }
 
@@ -146,7 +152,9 @@ impl Kind {
             | Kind::Assess
             | Kind::Seen
             | Kind::ConsentRequest
-            | Kind::Consent => Signer::Either,
+            | Kind::Consent
+            | Kind::JointPlan
+            | Kind::JointTask => Signer::Either,
         }
     }
 

@@ -5,7 +5,7 @@ use lapwing_record::form::{Form, Onward, ReferralKind, UrgencyLevel};
 use lapwing_record::id::{Digest, MsgId, Pid, ThreadId};
 use lapwing_record::membership::ApprovalError;
 use lapwing_record::statement::{
-    Assurance, BlobRef, Body, Decision, Extended, Ground, Kind, MAX_ITEMS, RecallReason, Stmt, Tlp,
+    Assurance, BlobRef, Body, Decision, Extended, Ground, Kind, MAX_ITEMS, RecallReason, Stmt, TaskState, Tlp,
 };
 use lapwing_record::{blob, cbor_array, cbor_form, cbor_grown, cbor_tagged};
 use serde::{Deserialize, Serialize};
@@ -194,6 +194,32 @@ cbor_array! {
     }
 }
 
+cbor_array! {
+    /// Of a joint_plan. The texts, and whom the lead discloses, stand in the content.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct OpenPlan {
+        /// The joint case.
+        pub joint: Digest,
+        /// The plan's version.
+        pub version: u64,
+        /// Numbers of the tasks, ascending.
+        pub tasks: Vec<u64>,
+    }
+}
+
+cbor_array! {
+    /// Of a joint_task.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct OpenTask {
+        /// The joint case.
+        pub joint: Digest,
+        /// The task's number.
+        pub n: u64,
+        /// How far it is.
+        pub state: TaskState,
+    }
+}
+
 cbor_tagged! {
     /// What of a statement decides beyond its kind. Absent in what programs before it wrote.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -224,6 +250,10 @@ cbor_tagged! {
         11 => Blobs(Vec<Digest>),
         /// Of dispute.
         12 => Dispute(OpenDispute),
+        /// Of joint_plan.
+        13 => JointPlan(OpenPlan),
+        /// Of joint_task.
+        14 => JointTask(OpenTask),
     }
 }
 
@@ -365,6 +395,12 @@ fn detail(body: &Body, blobs: &[BlobRef]) -> Option<Detail> {
             until: c.until,
             conditional: c.conditions.is_some(),
         }),
+        Body::JointPlan(p) => Detail::JointPlan(OpenPlan {
+            joint: p.joint,
+            version: p.version,
+            tasks: p.tasks.iter().map(|t| t.n).collect(),
+        }),
+        Body::JointTask(t) => Detail::JointTask(OpenTask { joint: t.joint, n: t.n, state: t.state }),
         Body::BlobGrant(g) => Detail::Blobs(g.keys.iter().map(|k| k.b3_cipher).collect()),
         Body::BlobRequest(r) => Detail::Blobs(r.blobs.clone()),
         Body::NeedInfo(_)

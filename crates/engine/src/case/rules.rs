@@ -102,6 +102,8 @@ impl Said<'_> {
             }
             Kind::Reopen => self.reopen(),
             Kind::Dispute => self.dispute(),
+            Kind::JointPlan => self.joint_plan(),
+            Kind::JointTask => self.joint_task(),
             Kind::Assess => self.not_recalled(),
             Kind::CompelledDisclosureNotice | Kind::ConsentRequest => Ok(()),
             Kind::Seen => self.names_other(|_| true, "it names no statement of the other side that its sender had"),
@@ -276,6 +278,46 @@ impl Said<'_> {
             return not(Refusal::WrongReference, "name the assistance items to be looked at again");
         }
         Ok(())
+    }
+
+    /// The lead plans, version by version; whoever planned a joint case first in a thread is its lead there.
+    fn joint_plan(&self) -> Result<(), Not> {
+        self.lives()?;
+        let Some(Detail::JointPlan(plan)) = &self.open.detail else { return Ok(()) };
+        let joints = self.world.joints();
+        let joint = joints.get(&plan.joint);
+        if joint.is_some_and(|j| j.requester_leads != self.by_requester) {
+            return not(Refusal::NotYourTurn, "the other side leads this joint case: only the lead plans");
+        }
+        let next = joint.map_or(1, |j| j.version.saturating_add(1));
+        self.once(plan.version == next, format!("version {next} of the plan is next here"))?;
+        let again = |n: &&u64| joint.is_some_and(|j| !j.tasks.contains_key(n) && **n < j.next_task);
+        match plan.tasks.iter().find(again) {
+            Some(n) => not(
+                Refusal::WrongReference,
+                format!(
+                    "number {n} was another task's or was passed over: a new task has a number of its own, beyond all before"
+                ),
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// The agency that a task is for reports on it.
+    fn joint_task(&self) -> Result<(), Not> {
+        self.lives()?;
+        let Some(Detail::JointTask(task)) = &self.open.detail else { return Ok(()) };
+        let joints = self.world.joints();
+        let Some(joint) = joints.get(&task.joint) else {
+            return not(Refusal::WrongReference, "no plan of this joint case was seen here");
+        };
+        if joint.requester_leads == self.by_requester {
+            return not(Refusal::NotYourTurn, "the lead plans; the agency that a task is for reports on it");
+        }
+        match joint.tasks.contains_key(&task.n) {
+            true => Ok(()),
+            false => not(Refusal::WrongReference, format!("the plan gives this agency no task {}", task.n)),
+        }
     }
 
     fn dispute(&self) -> Result<(), Not> {

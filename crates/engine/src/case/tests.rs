@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use lapwing_record::id::Digest;
-use lapwing_record::statement::{Assurance, Extended, Kind, RecallReason, Signer};
+use lapwing_record::statement::{Assurance, Extended, Kind, RecallReason, Signer, TaskState};
 use proptest::prelude::*;
 
 const ME: Pid = Pid([1; 32]);
@@ -332,6 +332,69 @@ fn a_consent_is_the_signers_own_and_a_no_ends_it() {
     assert_eq!(case.consents(&ME).iter().map(|c| c.request).collect::<Vec<_>>(), [Some(request)]);
 }
 
+/// Says something of a joint case with all that its sender can have seen, or with nothing of the other side.
+fn jointly(case: &mut Case, requester: bool, blind: bool, detail: Detail) -> Result<(), Refusal> {
+    let kind = if matches!(detail, Detail::JointPlan(_)) { Kind::JointPlan } else { Kind::JointTask };
+    let seen = match (requester, blind) {
+        (true, true) => 0,
+        (true, false) => case.answered.len(),
+        (false, true) => 1,
+        (false, false) => case.asked.len(),
+    };
+    let next = Open { detail: Some(detail), ..of(case, requester, kind, seen) };
+    case.allows(&next).map_err(|(refusal, _)| refusal)?;
+    tell(case, next);
+    Ok(())
+}
+
+#[test]
+fn a_joint_case_is_planned_by_its_lead_and_reported_on_by_whose_tasks_they_are() {
+    let (id, other) = (Digest([1; 32]), Digest([2; 32]));
+    let plan = |joint, version, tasks: &[u64]| Detail::JointPlan(OpenPlan { joint, version, tasks: tasks.to_vec() });
+    let task = |joint, n, state| Detail::JointTask(OpenTask { joint, n, state });
+    let mut case = begun();
+    let c = &mut case;
+    assert_eq!(jointly(c, false, false, task(id, 1, TaskState::Taken)), Err(Refusal::WrongReference), "no plan");
+    assert_eq!(jointly(c, true, false, plan(id, 2, &[1])), Err(Refusal::WrongState), "the first version is 1");
+    jointly(c, true, false, plan(id, 1, &[1, 2])).unwrap();
+    assert_eq!(jointly(c, true, false, plan(id, 1, &[1])), Err(Refusal::WrongState), "2 is next");
+    assert_eq!(jointly(c, false, false, plan(id, 2, &[1])), Err(Refusal::NotYourTurn), "only the lead plans");
+    assert_eq!(jointly(c, true, false, task(id, 1, TaskState::Done)), Err(Refusal::NotYourTurn), "not the lead's");
+    assert_eq!(jointly(c, false, false, task(id, 3, TaskState::Done)), Err(Refusal::WrongReference), "no such task");
+    jointly(c, false, false, task(id, 1, TaskState::Taken)).unwrap();
+    jointly(c, false, false, task(id, 2, TaskState::Declined)).unwrap();
+    jointly(c, false, false, task(id, 1, TaskState::Done)).unwrap();
+    let states = |case: &Case| -> Vec<(u64, Option<TaskState>)> {
+        case.world().joints()[&id].tasks.iter().map(|(n, s)| (*n, s.map(|(state, _)| state))).collect()
+    };
+    assert_eq!(states(c), [(1, Some(TaskState::Done)), (2, Some(TaskState::Declined))]);
+    // a later version keeps what was reported on what stays; a number is never given to another task
+    jointly(c, true, false, plan(id, 2, &[1, 3])).unwrap();
+    assert_eq!(states(c), [(1, Some(TaskState::Done)), (3, None)]);
+    assert_eq!(jointly(c, true, false, plan(id, 3, &[2])), Err(Refusal::WrongReference), "2 was another task's");
+    assert_eq!(jointly(c, false, false, task(id, 2, TaskState::Done)), Err(Refusal::WrongReference), "dropped");
+    // the other side may lead another joint case in the same thread
+    jointly(c, false, false, plan(other, 1, &[1])).unwrap();
+    jointly(c, true, false, task(other, 1, TaskState::InProgress)).unwrap();
+    say(c, Kind::Close).unwrap();
+    assert_eq!(jointly(c, true, false, plan(id, 3, &[1])), Err(Refusal::WrongState), "it has ended");
+    assert_eq!(jointly(c, false, false, task(id, 1, TaskState::Taken)), Err(Refusal::WrongState), "it has ended");
+}
+
+#[test]
+fn of_two_leads_that_crossed_the_requester_leads() {
+    let id = Digest([1; 32]);
+    let plan = |version, tasks: &[u64]| Detail::JointPlan(OpenPlan { joint: id, version, tasks: tasks.to_vec() });
+    let mut case = begun();
+    jointly(&mut case, false, true, plan(1, &[7])).unwrap();
+    assert!(!case.world().joints()[&id].requester_leads);
+    jointly(&mut case, true, true, plan(1, &[1])).unwrap();
+    let joint = case.world().joints()[&id].clone();
+    assert!(joint.requester_leads && joint.tasks.contains_key(&1) && !joint.tasks.contains_key(&7), "{joint:?}");
+    assert_eq!(jointly(&mut case, false, false, plan(2, &[7])), Err(Refusal::NotYourTurn));
+    jointly(&mut case, true, false, plan(2, &[1])).unwrap();
+}
+
 #[test]
 fn what_was_refused_for_good_keeps_its_place_and_decides_nothing() {
     let mut case = begun();
@@ -394,6 +457,16 @@ fn any_open(case: &Case, kind: Kind, requester: bool, seen: usize, item: u64, pi
             judicial_use: false,
             until: None,
             conditional: false,
+        }),
+        Kind::JointPlan => Detail::JointPlan(OpenPlan {
+            joint: Digest([pick.index(2) as u8; 32]),
+            version: 1 + item,
+            tasks: (1..=1 + pick.index(3) as u64).collect(),
+        }),
+        Kind::JointTask => Detail::JointTask(OpenTask {
+            joint: Digest([pick.index(2) as u8; 32]),
+            n: 1 + item,
+            state: TaskState::ALL[pick.index(TaskState::ALL.len())],
         }),
         Kind::BlobGrant | Kind::BlobRequest => Detail::Blobs(vec![]),
         Kind::Dispute => Detail::Dispute(OpenDispute { item: Some(item) }),
@@ -470,6 +543,7 @@ proptest! {
         prop_assert_eq!(other.stage(), case.stage());
         prop_assert_eq!(other.world().fates(), case.world().fates());
         prop_assert_eq!(other.decisions(), case.decisions());
+        prop_assert_eq!(other.world().joints(), case.world().joints());
         for who in [ME, THEM] {
             prop_assert_eq!(other.consents(&who), case.consents(&who));
         }

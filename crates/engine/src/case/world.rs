@@ -10,7 +10,7 @@
 
 use super::{Case, Consent, Detail, OpenAnswer, OpenForm, OpenProposal, Stage, Told};
 use lapwing_record::id::{Digest, MsgId, Pid};
-use lapwing_record::statement::{Assurance, Decision, Kind, RecallReason};
+use lapwing_record::statement::{Assurance, Decision, Kind, RecallReason, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What has become of an assistance item.
@@ -26,6 +26,21 @@ pub enum Fate {
     Answered,
     /// Another agency acts on it.
     Transferred,
+}
+
+/// What a joint case has come to in one thread (docs/protocol.md §6.8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joint {
+    /// Whether the requester of the thread leads it; else its target.
+    pub requester_leads: bool,
+    /// The plan in force.
+    pub plan: MsgId,
+    /// Its version.
+    pub version: u64,
+    /// Its tasks by number; what was last reported on each, and the statement that says so.
+    pub tasks: BTreeMap<u64, Option<(TaskState, MsgId)>>,
+    /// The first number that no task ever had.
+    pub next_task: u64,
 }
 
 /// Statements of both sides, in their chains' order.
@@ -300,6 +315,40 @@ impl<'a> World<'a> {
             }
         }
         all
+    }
+
+    /// The joint cases of this thread. Where both sides planned the same one without having seen it of each other, the
+    /// requester leads, and what the target planned decides nothing.
+    pub fn joints(self) -> BTreeMap<Digest, Joint> {
+        let mut joints: BTreeMap<Digest, Joint> = BTreeMap::new();
+        for requester in [true, false] {
+            for told in self.said(requester, Kind::JointPlan) {
+                let Some(Detail::JointPlan(plan)) = &told.open.detail else { continue };
+                let before = joints.get(&plan.joint);
+                if before.is_some_and(|j| j.requester_leads != requester) {
+                    continue;
+                }
+                let beyond = plan.tasks.iter().map(|n| n.saturating_add(1)).max().unwrap_or(1);
+                let joint = Joint {
+                    requester_leads: requester,
+                    plan: told.open.id,
+                    version: plan.version,
+                    tasks: plan.tasks.iter().map(|n| (*n, None)).collect(),
+                    next_task: before.map_or(1, |j| j.next_task).max(beyond),
+                };
+                joints.insert(plan.joint, joint);
+            }
+        }
+        for requester in [true, false] {
+            for told in self.said(requester, Kind::JointTask) {
+                let Some(Detail::JointTask(report)) = &told.open.detail else { continue };
+                let joint = joints.get_mut(&report.joint).filter(|j| j.requester_leads != requester);
+                if let Some(state) = joint.and_then(|j| j.tasks.get_mut(&report.n)) {
+                    *state = Some((report.state, told.open.id));
+                }
+            }
+        }
+        joints
     }
 
     /// The newest statement of the other side that a person of this side has read.

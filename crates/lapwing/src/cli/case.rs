@@ -199,7 +199,7 @@ A factor is NAME=BAND:BASIS or NAME=unknown. Names: victims, financial, non_fina
 }
 
 /// Says something that needs no officer.
-fn say(ctx: &Ctx, thread: &str, saying: &Saying, words: &str) -> Done {
+pub(super) fn say(ctx: &Ctx, thread: &str, saying: &Saying, words: &str) -> Done {
     let value: Value = ctx.node()?.call(Op::Say, &[thread], saying)?;
     tell(ctx, &value, words);
     Ok(())
@@ -217,7 +217,7 @@ fn detail(node: &Node, thread: &str) -> Result<ReferralDetail, Problem> {
 }
 
 /// The participant that a name stands for.
-fn participant(ctx: &Ctx, name: &str) -> Result<Pid, Problem> {
+pub(super) fn participant(ctx: &Ctx, name: &str) -> Result<Pid, Problem> {
     let detail: MemberDetail = ctx.node()?.read(Op::Member, &[name], &Vec::new())?;
     detail.member.name.pid.parse().map_err(|e| wrong(format!("{e}")))
 }

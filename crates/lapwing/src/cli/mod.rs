@@ -28,6 +28,7 @@ mod identity;
 mod init;
 mod internal;
 mod invite;
+mod joint;
 mod key;
 mod legal;
 mod manual;
@@ -199,6 +200,8 @@ enum Verb {
     #[command(subcommand)]
     Case(case::Case),
     #[command(subcommand)]
+    Joint(joint::Joint),
+    #[command(subcommand)]
     Draft(drafts::Draft),
     #[command(subcommand)]
     Note(internal::Note),
@@ -303,6 +306,7 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
         Verb::Leave(v) => v.run(ctx),
         Verb::Refer(v) => return v.run(ctx),
         Verb::Case(v) => v.run(ctx),
+        Verb::Joint(v) => v.run(ctx),
         Verb::Draft(v) => v.run(ctx),
         Verb::Note(v) => v.run(ctx),
         Verb::Assign(v) => v.run(ctx),

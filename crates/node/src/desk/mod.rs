@@ -25,6 +25,7 @@ mod exposure;
 mod hex;
 mod identity;
 mod internal;
+mod joint;
 mod life;
 mod log;
 mod members;
@@ -241,6 +242,8 @@ impl Desk {
             Op::SearchSave => self.blocking(call, Desk::save_search).await,
             Op::SearchRun => self.blocking(call, Desk::run_search).await,
             Op::SearchDrop => self.blocking(call, Desk::drop_search).await,
+            Op::Joints => self.blocking(call, Desk::joints).await,
+            Op::Joint => self.blocking(call, Desk::joint).await,
             Op::CaseErase => self.erase_case(call).await,
             Op::CaseHold => self.hold_case(call).await,
             Op::Erasures => self.blocking(call, Desk::erasures).await,

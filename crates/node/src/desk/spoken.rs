@@ -81,6 +81,8 @@ impl Spoken {
             Saying::Assess { body } => Body::Assess(body.into()),
             Saying::ConsentRequest { body } => Body::ConsentRequest(body.into()),
             Saying::Consent { body } => Body::Consent(body.into()),
+            Saying::JointPlan { body } => Body::JointPlan(body.into()),
+            Saying::JointTask { body } => Body::JointTask(body.into()),
         };
         let faults = body.check().err().map(|f| within.map_or(f.clone(), |path| f.within(path)));
         refuse(faults.into_iter().map(fault).collect(), &format!("the statement `{}`", body.kind()))?;

@@ -200,6 +200,11 @@ impl Gathering {
             Body::Assess(said) => self.texts(&said.note),
             Body::ConsentRequest(said) => self.texts([&said.reason].into_iter().chain(&said.scope.dissemination)),
             Body::Consent(said) => self.texts(said.conditions.iter().chain(&said.scope.dissemination)),
+            Body::JointPlan(said) => {
+                self.text(&said.title);
+                self.texts(said.tasks.iter().map(|t| &t.what).chain(&said.note));
+            }
+            Body::JointTask(said) => self.texts(&said.note),
             // keys, receipts, and the names of blobs and statements
             Body::BlobGrant(_) | Body::BlobRequest(_) | Body::Transferred(_) | Body::Seen(_) => {}
         }

@@ -61,6 +61,8 @@ bodies! {
     Seen(Seen),
     ConsentRequest(ConsentRequest),
     Consent(ConsentGiven),
+    JointPlan(JointPlan),
+    JointTask(JointTask),
 }
 
 impl Body {
@@ -94,6 +96,8 @@ impl Body {
             Body::Assess(a) => a.check(),
             Body::ConsentRequest(c) => c.check(),
             Body::Consent(c) => c.check(),
+            Body::JointPlan(p) => p.check(),
+            Body::JointTask(t) => t.check(),
         }
     }
 }
@@ -127,6 +131,8 @@ impl serde::Serialize for Body {
             Body::Seen(b) => b.serialize(s),
             Body::ConsentRequest(b) => b.serialize(s),
             Body::Consent(b) => b.serialize(s),
+            Body::JointPlan(b) => b.serialize(s),
+            Body::JointTask(b) => b.serialize(s),
         }
     }
 }

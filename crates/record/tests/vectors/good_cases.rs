@@ -91,6 +91,23 @@ pub fn body(kind: Kind) -> Vec<u8> {
             to: Pid([9; 32]),
             receipt: Bytes(vec![1, 2, 3]),
         }),
+        Kind::JointPlan => encode(&JointPlan {
+            joint: Digest([4; 32]),
+            version: 2,
+            title: "Prize mails".into(),
+            tasks: vec![
+                PlannedTask { n: 1, what: "Ask the host.".into(), needed_by: Some("2027-03-31".into()) },
+                PlannedTask { n: 3, what: "Freeze the account.".into(), needed_by: None },
+            ],
+            disclosed: vec![Pid([8; 32]), Pid([9; 32])],
+            note: None,
+        }),
+        Kind::JointTask => encode(&JointTask {
+            joint: Digest([4; 32]),
+            n: 3,
+            state: TaskState::Declined,
+            note: Some("No power to.".into()),
+        }),
         Kind::Reminder => encode(&Reminder { text: None }),
         Kind::Recall => encode(&Recall { reason: RecallReason::CourtOrder, note: None }),
         Kind::RecallAnswer => encode(&RecallAnswer {
