@@ -60,8 +60,13 @@ pub(super) fn withhold_parties(form: &mut Form, me: Pid, by: Pid, consents: &[Co
 impl Desk {
     /// Whether a whole case may leave by `exit`: everything that anybody said in it.
     pub(super) fn release(&self, case: &Case, exit: Exit) -> Result<(), Problem> {
+        self.release_what(case, exit, |_| true)
+    }
+
+    /// Whether so much of a case may leave by `exit`.
+    pub(super) fn release_what(&self, case: &Case, exit: Exit, what: impl Fn(&Told) -> bool) -> Result<(), Problem> {
         let me = self.office.me;
-        let parts = case.asked.iter().chain(&case.answered).map(|told| self.part(told));
+        let parts = case.asked.iter().chain(&case.answered).filter(|told| what(told)).map(|told| self.part(told));
         let parts: Vec<Part> = parts.collect::<Result<_, _>>()?;
         check(me, &parts, &consents(case, me), exit, now_ms()).map_err(|rules| not_released(exit, &rules))
     }
