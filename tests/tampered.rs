@@ -88,20 +88,26 @@ impl Hand {
 
     /// Each refused, for its reason.
     fn refused(&self) -> usize {
+        let mut wrong = Vec::new();
         for case in &self.all {
             let dir = tempfile::tempdir().unwrap();
             std::fs::write(dir.path().join("case.bundle"), &case.bytes).unwrap();
             let problem = match verify(dir.path(), &[], true) {
                 Err(problem) => problem,
-                Ok(report) => panic!("let through: {}: {report}", case.what),
+                Ok(_) => {
+                    wrong.push(format!("{}: let through", case.what));
+                    continue;
+                }
             };
             let [fault] = &problem.faults[..] else { panic!("{}: {problem:?}", case.what) };
-            let code = fault.what.split(':').next().unwrap();
-            assert_eq!(code, case.code, "{}: {}", case.what, problem.detail);
             // where it shows first may depend on what else was said
-            assert!(case.at.is_empty() || fault.path == case.at, "{}: {}, not {}", case.what, fault.path, case.at);
-            assert!(problem.detail.contains("does NOT hold"), "{}: {}", case.what, problem.detail);
+            let fits = case.at.is_empty() || fault.path == case.at;
+            if !fault.what.starts_with(&format!("{}:", case.code)) || !fits || !problem.detail.contains("does NOT hold")
+            {
+                wrong.push(format!("{}: {} {}, not {} {}", case.what, fault.path, fault.what, case.at, case.code));
+            }
         }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         self.all.len()
     }
 }
@@ -166,7 +172,7 @@ fn without_keys(hand: &mut Hand, other: &Bundle) {
     }
 
     // the charter and the parties
-    hand.with("another federation's charter", "federation", "asked.0", |b| b.charter = elsewhere());
+    hand.with("another federation's charter", "identity", "id_logs", |b| b.charter = elsewhere());
     hand.with("no charter", "charter", "charter", |b| b.charter = Bytes(vec![]));
     let charter = |change: &dyn Fn(&mut CharterFile)| {
         let mut file: CharterFile = decode(&whole.charter, 1 << 24).unwrap();
@@ -332,7 +338,7 @@ fn without_keys(hand: &mut Hand, other: &Bundle) {
     });
     hand.with("a receipt that is none", "receipt", "asked.0.receipt", |b| b.asked[0].receipt = Some(Bytes(vec![0xf6])));
     hand.with("a receipt cut short", "receipt", "asked.0.receipt", |b| {
-        b.asked[0].receipt.as_mut().unwrap().0.pop();
+        b.asked[0].receipt.as_mut().unwrap().0.truncate(40)
     });
     type Bend = (&'static str, fn(&mut Receipt));
     let bends: [Bend; 5] = [
@@ -625,6 +631,7 @@ fn case(town: &Town) -> String {
             said("harbour").filter(|ids| ids.len() >= at_least && said("polder").as_ref() == Some(ids))
         })
     };
+    both(1);
     let officer = town.officer("polder");
     let acknowledge =
         ["case", "acknowledge", t, "--reference", "P-1", "--assurance", "assured", "--officer-key", &officer, "--yes"];
@@ -634,10 +641,10 @@ fn case(town: &Town) -> String {
     town.of("polder", &decide);
     both(3);
     for (n, text) in ["They are three.", "The host is known.", "It goes on."].iter().enumerate() {
-        town.of("harbour", &["case", "supplement", t, text]);
+        town.of("harbour", &["case", "answer", t, text]);
         both(4 + n);
     }
-    town.of("polder", &["case", "need-info", t, "Since when?"]);
+    town.of("polder", &["case", "ask", t, "Since when?"]);
     both(7);
     // a grant may still be on its way
     std::thread::sleep(std::time::Duration::from_millis(500));

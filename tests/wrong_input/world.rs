@@ -29,7 +29,8 @@ pub struct World {
     pub running: Vec<Running>,
 }
 
-pub const EVIDENCE: &[u8] = b"From: prize@offer.example\r\n\r\nPay the fee.\r\n";
+pub const EVIDENCE: &[u8] =
+    b"From: prize@offer.example\r\nDate: Tue, 20 Oct 2026 08:15:30 +0000\r\n\r\nPay the fee.\r\n";
 
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()

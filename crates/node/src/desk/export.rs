@@ -3,7 +3,7 @@
 //! ```text
 //! bundle: everything, signed; checked offline ── the whole case is free, or nothing leaves
 //! pages, tables: for people ──────────────────── the pro forma is free; what else is not is left out, and said so
-//! report: for an abuse desk's machine ────────── the whole case is free to go outside
+//! report: for an abuse desk's machine ────────── the pro forma and the message are free to go outside
 //! ```
 
 mod abuse;

@@ -60,9 +60,14 @@ pub(super) fn withhold_parties(form: &mut Form, me: Pid, by: Pid, consents: &[Co
 impl Desk {
     /// Whether a whole case may leave by `exit`: everything that anybody said in it.
     pub(super) fn release(&self, case: &Case, exit: Exit) -> Result<(), Problem> {
+        self.release_what(case, exit, |_| true)
+    }
+
+    /// Whether so much of a case may leave by `exit`.
+    pub(super) fn release_what(&self, case: &Case, exit: Exit, what: impl Fn(&Told) -> bool) -> Result<(), Problem> {
         let me = self.office.me;
         let mut parts = Vec::new();
-        for told in case.asked.iter().chain(&case.answered) {
+        for told in case.asked.iter().chain(&case.answered).filter(|told| what(told)) {
             parts.extend(self.parts(case, told)?);
         }
         check(me, &parts, &consents(case, me), exit, now_ms()).map_err(|rules| not_released(exit, &rules))

@@ -1,13 +1,13 @@
 //! A report of one message of a case for the abuse desk of a host or provider: XARF, made by `lapwing-evidence`.
 //!
-//! The whole case has to be free to go outside the federation. The message is read in a process that may die; it goes
+//! The pro forma and every statement that names the message have to be free to go outside the federation. The message is read in a process that may die; it goes
 //! along only if it is a redacted copy or holds no personal data.
 
-use super::Desk;
+use super::{Desk, makes_the_form};
 use crate::desk::{Answer, filter, hex, internal, names, path};
 use lapwing_api::problem::{Code, FieldFault, Problem};
 use lapwing_api::service::Call;
-use lapwing_engine::case::Case;
+use lapwing_engine::case::{Case, Told};
 use lapwing_engine::release::Exit;
 use lapwing_engine::state::State;
 use lapwing_evidence::analyse::Input;
@@ -30,9 +30,13 @@ impl Desk {
         let state = &view.state;
         let thread = names::thread(state, path(call, "thread"))?;
         let case = state.case(&thread).ok_or_else(|| crate::desk::not_found("there is no such case here"))?;
-        self.release(case, Exit::Outside)?;
+        self.release_what(case, Exit::Outside, makes_the_form)?;
         let form = self.form(case)?;
         let item = self.sample(state, case, &form, filter(call, "item"))?;
+        if let Some(item) = &item {
+            let names_it = |told: &Told| told.open.blobs.iter().any(|b| b.b3_cipher == item.b3_cipher);
+            self.release_what(case, Exit::Outside, names_it)?;
+        }
         let bytes = item.as_ref().map(|item| self.bytes_of(state, case, item)).transpose()?;
         let found = match (&item, &bytes) {
             (Some(item), Some(bytes)) => analysis(item, bytes)?,
