@@ -53,7 +53,7 @@ fn outcomes_of_a_batch_come_back_complaint_by_complaint() {
         ("requester_ref", "\"HB-3\""),
         ("poc_ref", "\"intake\""),
         ("legal_authority", "{ law = \"Spam Act\" }"),
-        ("retention_until", "\"2099-01-31\""),
+        ("retention_until", "\"2028-01-31\""),
         ("channel", "\"sms\""),
         ("conduct", "[\"no_consent\"]"),
         ("narrative", "\"Three people complained.\""),

@@ -95,7 +95,8 @@ fn a_batch_of_complaints_is_checked_one_by_one() {
     assert_eq!(check(&batch), vec![]);
     assert_eq!(Form::decode(&encode(&batch)).unwrap(), batch);
     assert!(may_follow(&Form { complaints: None, ..batch.clone() }).contains(&"complaints"));
-    let cases: &[(&[&str], fn(&mut Form))] = &[
+    type Case = (&'static [&'static str], fn(&mut Form));
+    let cases: &[Case] = &[
         (&["complaints"], |f| f.complaints = Some(vec![])),
         (&["complaints"], |f| f.kind = Some(ReferralKind::CoordinationAlert)),
         (&["complaints.1.reference"], |f| complaint(f).reference = "C-1".into()),
