@@ -624,7 +624,7 @@ fn whole_forms(bad: &mut Bad<'_>) {
         change(&mut form);
         row(name, reason, form);
     }
-    let of_batch: [(&str, &str, fn(&mut Form)); 6] = [
+    let of_batch: [(&str, &str, Change); 6] = [
         ("complaints outside a batch", "of another kind", |f| f.kind = Some(ReferralKind::CoordinationAlert)),
         ("a complaint twice", "each once", |f| f.complaints.as_mut().unwrap()[1].reference = "C-1".into()),
         ("a complaint of tomorrow", "after the form", |f| {
