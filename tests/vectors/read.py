@@ -896,6 +896,13 @@ def check_maybe(text, most, what):
 @rule("outcomes")
 def check_outcomes(r):
     check_items(r["items"])
+    complaints = more(r).get("complaints")
+    need(r["items"] or complaints, "on which items?")
+    ascending([c.complaint for c in complaints or []], "complaints")
+    for one in complaints or []:
+        need((one.outcome == 1) == (one.merged_with is not None), "merged, and with what")
+        check_maybe(one.merged_with, 100, "merged_with")
+        check_maybe(one.note, 500, "note")
     check_text(r.measure, 1, 500, "measure")
     check_text(r.text, 1, 32 * KIB, "text")
     check_maybe(r.limits.words, 2000, "limits")
@@ -1303,6 +1310,18 @@ def check_complete(form):
     contacted = f.get("other_agencies_contacted", "none")
     need(contacted in ("none", "withheld", "listed"), "none, withheld or listed")
     need(bool(f.get("agencies_contacted")) == (contacted == "listed"), "listed, and which")
+    complaints = f.get("complaints", [])
+    need("complaints" not in f or complaints and f["kind"].name == "complaint_batch", "complaints of a batch")
+    need(len({c.reference for c in complaints}) == len(complaints), "complaints: each once")
+    for one in complaints:
+        check_text(one.reference, 1, 60, "reference of a complaint")
+        in_order(one.received, created)
+        check_identifier(one.sender)
+        ascending(one.conduct, "codes of conduct")
+        need(re.fullmatch("[A-Z]{2}", one.country), "country of a complaint")
+        if "loss" in more(one):
+            check_loss(more(one)["loss"], created)
+        need(more(one).get("evidence", -1) < len(f.get("evidence", [])), "the manifest has no such item")
     declared = f["declarations"]
     need(declared.accuracy and declared.authority and declared.confidentiality, "everything must be declared")
     if "second_approver" in more(declared):
@@ -1324,6 +1343,12 @@ FACTS = [{"persons"}, {"total_loss", "median_loss", "victims_country", "income_t
          {"groups"}, {"state"}]  # fmt: skip
 
 
+def check_loss(loss, created):
+    need(re.fullmatch("[A-Z]{3}", loss.currency), "currency")
+    need([loss.usd_cents is None, loss.rate_date is None] == 2 * [loss.currency == "USD"], "worth in dollars")
+    in_order(loss.rate_date, created)
+
+
 def check_factor(h, created, items):
     facts, shown = more(h).get("facts"), more(h).get("evidence", [])
     need((h.band is not None) + (facts is not None) == (h.basis.name != "unknown"), "a band or facts, on a basis")
@@ -1336,9 +1361,7 @@ def check_factor(h, created, items):
     need(facts and set(facts) <= FACTS[h.factor], "facts of another factor, or none")
     for loss in (facts.get("total_loss"), facts.get("median_loss")):
         if loss:
-            need(re.fullmatch("[A-Z]{3}", loss.currency), "currency")
-            need([loss.usd_cents is None, loss.rate_date is None] == 2 * [loss.currency == "USD"], "worth in dollars")
-            in_order(loss.rate_date, created)
+            check_loss(loss, created)
     against = {"median_loss", "victims_country", "income_table"} & set(facts)
     need(len(against) in (0, 3), "a median loss, its country and its table")
     need(re.fullmatch("[A-Z]{2}", facts.get("victims_country", "XX")), "country of the victims")
@@ -1389,12 +1412,16 @@ def check_party(party, tlp):
     ascending([(one.role, one.country) for one in where], "locations")
     need("tlp" not in m or m["tlp"] > tlp, "a party's own marking is only stricter")
     for one in party.identifiers:
-        port, time = more(one).get("port"), more(one).get("time")
-        need(port is None or one.kind.name == "ip" and 1 <= port <= 65535, "port")
-        need(time is None or is_date(time), "time of an identifier")
-        need(1 <= len(one["value"].encode()) <= 2048 and "\n" not in one["value"], "identifier")
-        check_text(one["value"], 1, 2048, "identifier")
-        need(FORMS.get(one.kind.name, bool)(one["value"]), f"no {one.kind.name}: {one['value']}")
+        check_identifier(one)
+
+
+def check_identifier(one):
+    port, time = more(one).get("port"), more(one).get("time")
+    need(port is None or one.kind.name == "ip" and 1 <= port <= 65535, "port")
+    need(time is None or is_date(time), "time of an identifier")
+    need(1 <= len(one["value"].encode()) <= 2048 and "\n" not in one["value"], "identifier")
+    check_text(one["value"], 1, 2048, "identifier")
+    need(FORMS.get(one.kind.name, bool)(one["value"]), f"no {one.kind.name}: {one['value']}")
 
 
 def is_ip(text):

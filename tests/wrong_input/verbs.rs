@@ -313,6 +313,9 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("refer new", "--to polder -o x --from nowhere", invalid, "nowhere");
     r.add("refer new", "--to polder -o x --method magic", malformed, "magic");
     r.add("refer new", "-o x", malformed, "--to");
+    r.add("refer new", "--complaints-template -o x", malformed, "--complaints-template");
+    r.add("refer new", "--to polder -o x --complaints nowhere.csv", invalid, "nowhere.csv");
+    r.add("refer new", "--to polder -o x --complaints text", invalid, "line 1");
     r.add("refer new", "--to polder -o x --campaign c-aaaaaaaa", malformed, "--from");
     r.add("refer new", "--to polder -o x --from samples --campaign c-aaaaaaaa", invalid, "no campaign");
     for (file, says) in [("nowhere", "nowhere"), ("misspelt.toml", "narative"), ("garbage", "UTF-8"), ("text", "text")]

@@ -14,7 +14,8 @@ use lapwing_record::statement::Refusal;
 use lapwing_record::{cbor_array, cbor_tagged, codes};
 
 /// The format of these facts, as it stands in the journal: 1 had those up to 16, 2 those up to 19, 3 has 20, 21, 32 and 33, the
-/// kinds of statements from 9 on and what of them decides, 4 has joint_plan and joint_task. An earlier program refuses a journal with a later one instead
+/// kinds of statements from 9 on and what of them decides, 4 has joint_plan, joint_task and outcomes
+/// of complaints. An earlier program refuses a journal with a later one instead
 /// of misreading it.
 pub const FORMAT: u16 = 4;
 

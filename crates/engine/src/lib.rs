@@ -23,6 +23,7 @@ mod duties;
 pub mod engine;
 pub mod fact;
 pub mod federation;
+pub mod inbox;
 pub mod internal;
 pub mod keeping;
 pub mod line;

@@ -23,6 +23,8 @@ pub struct Life {
     pub consents: Vec<ConsentView>,
     /// Proposals to pass the case on.
     pub transfers: Vec<TransferView>,
+    /// What became of each complaint of a batch, in the batch's order; those of which nothing was said are left out.
+    pub complaints: Vec<ComplaintView>,
     /// The newest statement of the target that a person of the requester has read.
     pub read_by_requester: Option<String>,
     /// The newest statement of the requester that a person of the target has read.
@@ -114,6 +116,26 @@ pub struct TransferView {
     pub may_go: bool,
     /// The new case, once it is told.
     pub thread: Option<String>,
+}
+
+/// The latest outcome of a complaint of a batch.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ComplaintView {
+    /// Its place in the batch, from 0.
+    pub complaint: u64,
+    /// The requester's own reference of it; null where the batch cannot be read here.
+    pub reference: Option<String>,
+    /// `action_taken`, `merged_with`, `no_action`, `not_competent` or `pending`.
+    pub outcome: String,
+    /// The target's reference that it goes on under.
+    pub merged_with: Option<String>,
+    /// In words.
+    pub note: Option<String>,
+    /// The statement that says so.
+    pub statement: String,
+    /// When it was said, by the target's clock.
+    #[schemars(extend("format" = "date-time"))]
+    pub said: Time,
 }
 
 /// Passes items of a case on to the agency that a proposal names.

@@ -5,7 +5,8 @@ use lapwing_record::form::{Form, Onward, ReferralKind, UrgencyLevel};
 use lapwing_record::id::{Digest, MsgId, Pid, ThreadId};
 use lapwing_record::membership::ApprovalError;
 use lapwing_record::statement::{
-    Assurance, BlobRef, Body, Decision, Extended, Ground, Kind, MAX_ITEMS, RecallReason, Stmt, TaskState, Tlp,
+    Assurance, BlobRef, Body, ComplaintOutcome, Decision, Extended, Ground, Kind, MAX_ITEMS, RecallReason, Stmt,
+    TaskState, Tlp,
 };
 use lapwing_record::{blob, cbor_array, cbor_form, cbor_grown, cbor_tagged};
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,8 @@ cbor_form! {
         7 => pub items: u64,
         /// Evidence whose key is held back, by its name on the network.
         8 => pub held_back: Vec<Digest>,
+        /// Complaints of a batch.
+        9 => pub complaints: u64,
     }
 }
 
@@ -72,6 +75,7 @@ impl OpenForm {
             no_dissemination: form.handling_codes.as_ref().map(|codes| codes.iter().any(|c| c == "H2")),
             items: form.assistance.as_ref().map(|a| a.len() as u64),
             held_back: Some(held_back).filter(|h| !h.is_empty()),
+            complaints: form.complaints.as_ref().map(|c| c.len() as u64),
             unknown: Vec::new(),
         }
     }
@@ -90,6 +94,7 @@ impl OpenForm {
         over(&mut self.onward, &later.onward);
         over(&mut self.no_dissemination, &later.no_dissemination);
         over(&mut self.items, &later.items);
+        over(&mut self.complaints, &later.complaints);
         if let Some(more) = &later.held_back {
             self.held_back.get_or_insert_default().extend(more);
         }
@@ -220,6 +225,17 @@ cbor_array! {
     }
 }
 
+cbor_array! {
+    /// Of a result on complaints of a batch.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct OpenResult {
+        /// Assistance items.
+        pub items: Vec<u64>,
+        /// Complaints by their places, and what became of each.
+        pub complaints: Vec<(u64, ComplaintOutcome)>,
+    }
+}
+
 cbor_tagged! {
     /// What of a statement decides beyond its kind. Absent in what programs before it wrote.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -254,6 +270,8 @@ cbor_tagged! {
         13 => JointPlan(OpenPlan),
         /// Of joint_task.
         14 => JointTask(OpenTask),
+        /// Of results that speak of complaints.
+        15 => Result(OpenResult),
     }
 }
 
@@ -372,7 +390,13 @@ fn detail(body: &Body, blobs: &[BlobRef]) -> Option<Detail> {
         Body::Progress(p) => Detail::Expected(p.expected?),
         Body::Decide(d) => Detail::Expected(d.items.iter().filter_map(|item| item.until).max()?),
         Body::Extend(e) => Detail::Extend(OpenExtend { what: e.what, until: e.until }),
-        Body::ResultInterim(r) | Body::ResultFinal(r) => Detail::Items(r.items.clone()),
+        Body::ResultInterim(r) | Body::ResultFinal(r) => match &r.complaints {
+            None => Detail::Items(r.items.clone()),
+            Some(complaints) => Detail::Result(OpenResult {
+                items: r.items.clone(),
+                complaints: complaints.iter().map(|c| (c.complaint, c.outcome)).collect(),
+            }),
+        },
         Body::Reopen(r) => Detail::Items(r.items.clone()),
         Body::TransferProposed(t) => Detail::Proposal(OpenProposal { to: t.to, items: t.items.clone() }),
         Body::TransferConsent(t) => {

@@ -135,6 +135,7 @@ impl Said<'_> {
     fn items(&self) -> &[u64] {
         match &self.open.detail {
             Some(Detail::Items(items)) => items,
+            Some(Detail::Result(r)) => &r.items,
             Some(Detail::Proposal(p)) => &p.items,
             _ => &[],
         }
@@ -165,6 +166,10 @@ impl Said<'_> {
             Some(Detail::Form(form)) if form.items.is_some_and(|n| n < self.world.items()) => not(
                 Refusal::WrongReference,
                 "a supplement takes no assistance item away: each is decided by its number",
+            ),
+            Some(Detail::Form(form)) if form.complaints.is_some_and(|n| n < self.world.complaints()) => not(
+                Refusal::WrongReference,
+                "a supplement takes no complaint away: each is answered by its place in the batch",
             ),
             _ => Ok(()),
         }
@@ -217,6 +222,12 @@ impl Said<'_> {
     fn result(&self) -> Result<(), Not> {
         self.lives()?;
         self.exist(self.items().iter().copied())?;
+        if let Some(Detail::Result(result)) = &self.open.detail {
+            let count = self.world.complaints();
+            if let Some((n, _)) = result.complaints.iter().find(|(n, _)| *n >= count) {
+                return not(Refusal::WrongReference, format!("the batch has no complaint {n}: it has {count}"));
+            }
+        }
         let fates = self.world.fates();
         match self.items().iter().find(|item| fates.get(item) != Some(&Fate::Accepted)) {
             Some(item) if fates.get(item) == Some(&Fate::Answered) => {

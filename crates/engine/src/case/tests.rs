@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use lapwing_record::id::Digest;
-use lapwing_record::statement::{Assurance, Extended, Kind, RecallReason, Signer, TaskState};
+use lapwing_record::statement::{Assurance, ComplaintOutcome, Extended, Kind, RecallReason, Signer, TaskState};
 use proptest::prelude::*;
 
 const ME: Pid = Pid([1; 32]);
@@ -382,6 +382,26 @@ fn a_joint_case_is_planned_by_its_lead_and_reported_on_by_whose_tasks_they_are()
 }
 
 #[test]
+fn outcomes_are_of_complaints_that_the_batch_has_and_the_latest_counts() {
+    let mut case = begun();
+    case.asked[0].open.items = 0;
+    case.asked[0].open.detail = Some(Detail::Form(OpenForm { complaints: Some(2), ..OpenForm::default() }));
+    let result =
+        |all: &[(u64, ComplaintOutcome)]| Detail::Result(OpenResult { items: vec![], complaints: all.to_vec() });
+    let (pending, done) = (ComplaintOutcome::Pending, ComplaintOutcome::ActionTaken);
+    assert_eq!(detailed(&mut case, Kind::ResultInterim, result(&[(2, pending)])), Err(Refusal::WrongReference));
+    detailed(&mut case, Kind::ResultInterim, result(&[(0, pending), (1, pending)])).unwrap();
+    detailed(&mut case, Kind::ResultFinal, result(&[(1, done)])).unwrap();
+    let outcomes: Vec<_> = case.world().complaint_outcomes().into_iter().map(|(n, (o, _))| (n, o)).collect();
+    assert_eq!(outcomes, [(0, pending), (1, done)]);
+    let fewer = Detail::Form(OpenForm { complaints: Some(1), ..OpenForm::default() });
+    assert_eq!(detailed(&mut case, Kind::Supplement, fewer), Err(Refusal::WrongReference));
+    let more = Detail::Form(OpenForm { complaints: Some(3), ..OpenForm::default() });
+    detailed(&mut case, Kind::Supplement, more).unwrap();
+    detailed(&mut case, Kind::ResultInterim, result(&[(2, pending)])).unwrap();
+}
+
+#[test]
 fn of_two_leads_that_crossed_the_requester_leads() {
     let id = Digest([1; 32]);
     let plan = |version, tasks: &[u64]| Detail::JointPlan(OpenPlan { joint: id, version, tasks: tasks.to_vec() });
@@ -434,12 +454,19 @@ fn any_open(case: &Case, kind: Kind, requester: bool, seen: usize, item: u64, pi
     let decision = Decision::ALL[pick.index(Decision::ALL.len())];
     let third = Pid([7; 32]);
     let detail = match kind {
-        Kind::Submit | Kind::Supplement => {
-            Detail::Form(OpenForm { items: Some(2 + item), confidential: Some(item == 0), ..OpenForm::default() })
-        }
+        Kind::Submit | Kind::Supplement => Detail::Form(OpenForm {
+            items: Some(2 + item),
+            confidential: Some(item == 0),
+            complaints: Some(item),
+            ..OpenForm::default()
+        }),
         Kind::Acknowledge => Detail::Acknowledge(OpenAcknowledge { decision_by: None, assurance: Assurance::Assured }),
         Kind::Progress => Detail::Expected(item),
         Kind::Extend => Detail::Extend(OpenExtend { what: Extended::Deliver, until: item }),
+        Kind::ResultInterim if pick.index(2) == 0 => Detail::Result(OpenResult {
+            items: vec![],
+            complaints: vec![(item, ComplaintOutcome::ALL[pick.index(ComplaintOutcome::ALL.len())])],
+        }),
         Kind::ResultInterim | Kind::ResultFinal | Kind::Reopen => Detail::Items(vec![item]),
         Kind::TransferProposed => Detail::Proposal(OpenProposal { to: third, items: vec![item] }),
         Kind::TransferConsent => Detail::Answer(OpenAnswer { proposal: id, granted: item == 0, conditional: false }),
@@ -544,6 +571,7 @@ proptest! {
         prop_assert_eq!(other.world().fates(), case.world().fates());
         prop_assert_eq!(other.decisions(), case.decisions());
         prop_assert_eq!(other.world().joints(), case.world().joints());
+        prop_assert_eq!(other.world().complaint_outcomes(), case.world().complaint_outcomes());
         for who in [ME, THEM] {
             prop_assert_eq!(other.consents(&who), case.consents(&who));
         }

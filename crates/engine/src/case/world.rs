@@ -10,7 +10,7 @@
 
 use super::{Case, Consent, Detail, OpenAnswer, OpenForm, OpenProposal, Stage, Told};
 use lapwing_record::id::{Digest, MsgId, Pid};
-use lapwing_record::statement::{Assurance, Decision, Kind, RecallReason, TaskState};
+use lapwing_record::statement::{Assurance, ComplaintOutcome, Decision, Kind, RecallReason, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What has become of an assistance item.
@@ -79,6 +79,22 @@ impl<'a> World<'a> {
         self.form().items.unwrap_or(submitted)
     }
 
+    /// How many complaints the batch has.
+    pub fn complaints(self) -> u64 {
+        self.form().complaints.unwrap_or(0)
+    }
+
+    /// The latest outcome of each complaint of the batch that has one, and the statement that says so.
+    pub fn complaint_outcomes(self) -> BTreeMap<u64, (ComplaintOutcome, MsgId)> {
+        let mut outcomes = BTreeMap::new();
+        for told in self.of(false) {
+            if let Some(Detail::Result(result)) = &told.open.detail {
+                outcomes.extend(result.complaints.iter().map(|(n, outcome)| (*n, (*outcome, told.open.id))));
+            }
+        }
+        outcomes
+    }
+
     /// How many of the requester's statements a statement of the target had seen.
     fn had_seen(self, told: &Told) -> usize {
         told.open.seen_peer.and_then(|id| self.asked.iter().position(|t| t.open.id == id)).map_or(0, |at| at + 1)
@@ -124,6 +140,7 @@ impl<'a> World<'a> {
                     }
                 }
                 (Kind::ResultFinal, Some(Detail::Items(items))) => items.iter().for_each(|i| set(*i, Fate::Answered)),
+                (Kind::ResultFinal, Some(Detail::Result(r))) => r.items.iter().for_each(|i| set(*i, Fate::Answered)),
                 (Kind::Transferred, Some(Detail::Transferred(t))) => {
                     let proposal = self.proposal(&t.proposal);
                     proposal.iter().flat_map(|p| &p.items).for_each(|i| set(*i, Fate::Transferred));

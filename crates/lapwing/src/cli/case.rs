@@ -80,6 +80,9 @@ Decisions: accept, accept_in_part, accept_with_conditions (both with a note), re
   lapwing case result 4k3mzx7q --item 0 --measure 'Order to the provider' --outcome identified \\
       --text 'A company of this country.' --tlp red --evidence answer.pdf --final
 
+  lapwing case result pf6wq2ab --measure 'Letters to the senders' --outcome warned --text 'Two of three.' \\
+      --complaint 0=action_taken --complaint 1=merged_with:PO-77 --complaint 2=pending
+
 Without --final it is an interim result. Outcomes: identified, not_identified, evidence_provided, evidence_preserved,
 assets_frozen, stopped, warned, sanctioned, proceedings_opened, victims_notified, answered, none, other.")]
     Result(result::Deliver),

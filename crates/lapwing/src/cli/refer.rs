@@ -38,6 +38,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 mod check;
+mod complaints;
 mod draft;
 mod life;
 mod who;
@@ -50,7 +51,9 @@ pub enum Refer {
     /// Makes a draft from a folder of samples: conduct, persons and infrastructure, and evidence are filled in.
     #[command(after_help = "Examples:
   lapwing refer new --from ./samples --to polder -o ./case-7
-  lapwing refer new --to polder -o ./case-8")]
+  lapwing refer new --to polder -o ./case-8
+  lapwing refer new --complaints-template > complaints.csv
+  lapwing refer new --to polder -o ./batch-9 --complaints complaints.csv")]
     New(New),
     /// Checks a draft: every fault at once, by field, and its harm score.
     #[command(after_help = "Examples:\n  lapwing refer check ./case-7/referral.toml")]
@@ -106,12 +109,18 @@ pub struct New {
     /// named.
     #[arg(long, value_name = "ID", requires = "from")]
     campaign: Option<String>,
+    /// A table of complaints that makes it a complaint batch: RFC 4180, with a header row.
+    #[arg(long, value_name = "FILE")]
+    complaints: Option<PathBuf>,
+    /// Prints a table of complaints to begin with, and nothing else.
+    #[arg(long, exclusive = true)]
+    complaints_template: bool,
     /// NAME of the agency that is asked.
-    #[arg(long, value_name = "NAME")]
-    to: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "complaints_template")]
+    to: Option<String>,
     /// Folder to make for the draft.
-    #[arg(short, long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(short, long, value_name = "DIR", required_unless_present = "complaints_template")]
+    out: Option<PathBuf>,
     /// How the samples were come by.
     #[arg(long, default_value = "user_complaint")]
     method: CollectionMethod,
@@ -247,7 +256,11 @@ pub fn template_text(to: Option<&Name>, form: &Form) -> Result<String, Problem> 
 
 impl New {
     fn run(self, ctx: &Ctx) -> Done {
-        fail::free(&self.out)?;
+        let (Some(to), Some(out)) = (&self.to, &self.out) else {
+            ctx.out.raw(complaints::TEMPLATE);
+            return Ok(());
+        };
+        fail::free(out)?;
         let read = |dir| super::evidence::read(ctx.out, &[dir], &Keys::default(), &LookAlikes::default());
         let samples = self.from.as_deref().map(read).transpose()?;
         let parts = match (&samples, &self.campaign) {
@@ -259,22 +272,29 @@ impl New {
             (None, _) => DraftParts::default(),
         };
         let kept: BTreeSet<&str> = parts.manifest.iter().map(|item| item.name.as_str()).collect();
-        let text = draft::toml_of(&self.to, &self.language, self.method, &parts)?;
-        folder::create_dir(&self.out.join("evidence")).map_err(fail::file)?;
+        let mut text = draft::toml_of(to, &self.language, self.method, &parts)?;
+        let batch =
+            self.complaints.as_deref().map(|path| complaints::of_file(path, parts.manifest.len())).transpose()?;
+        if let Some(batch) = &batch {
+            text = text.replacen("#kind = \"request_enforcement\"", "kind = \"complaint_batch\"", 1);
+            text += "\n# ---- L  the complaints of the batch, in an order that stays: outcomes name them by place\n";
+            text += &complaints::toml_of(batch)?;
+        }
+        folder::create_dir(&out.join("evidence")).map_err(fail::file)?;
         let files = samples.iter().flat_map(|s| &s.scan.files).filter(|f| kept.contains(f.name.as_str()));
         for file in files {
-            let to = self.out.join("evidence").join(&file.name);
+            let to = out.join("evidence").join(&file.name);
             let content = std::fs::File::open(&file.path).map_err(|e| fail::io("open", &file.path, e))?;
             super::transfer::save(&to, content, |hashes| match hex::encode(&hashes.sha256) == file.sha256 {
                 true => Ok(()),
                 false => Err(wrong(format!("{} changed while it was read", one_line(&file.name)))),
             })?;
         }
-        let path = self.out.join("referral.toml");
+        let path = out.join("referral.toml");
         folder::write_new(&path, text.as_bytes()).map_err(fail::file)?;
         let value = json!({
             "file": path, "messages": parts.messages, "items": parts.manifest.len(), "parties": parts.parties.len(),
-            "campaigns": parts.groups, "left_out": parts.left_out,
+            "campaigns": parts.groups, "left_out": parts.left_out, "complaints": batch.as_ref().map_or(0, Vec::len),
         });
         ctx.out.answer(&value, || {
             if samples.is_some() {

@@ -6,20 +6,19 @@ use super::referrals::{harm, harm_table};
 use super::release::shows;
 use super::time::rfc3339;
 use crate::forms::Version;
-use lapwing_api::types::{AssessmentView, ConsentView, DueView, FormVersion, HarmView, Life, TransferView};
+use lapwing_api::types::{
+    AssessmentView, ComplaintView, ConsentView, DueView, FormVersion, HarmView, Life, TransferView,
+};
 use lapwing_engine::case::{Case, Detail, Fate, Told};
 use lapwing_engine::deadlines::{Due, due};
+use lapwing_engine::inbox::{self, Waiting};
 use lapwing_engine::release::Exit;
 use lapwing_engine::state::State;
-use lapwing_record::charter::DAY_MS;
 use lapwing_record::form::Form;
-use lapwing_record::form::harm::Harm;
-use lapwing_record::id::MsgId;
-use lapwing_record::statement::{Assessment, Body, Kind};
+use lapwing_record::id::{MsgId, ThreadId};
+use lapwing_record::statement::{Assessment, Body, ComplaintOutcome, ComplaintResult, Kind};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
-
-/// Milliseconds of age that raise a referral by a point in its target's order.
-const WEEK_MS: u64 = 7 * DAY_MS;
 
 const fn side(requester: bool) -> &'static str {
     if requester { "requester" } else { "target" }
@@ -70,8 +69,52 @@ impl Desk {
             assessments: self.assessments(state, case, versions, consents, exit),
             consents: [true, false].into_iter().flat_map(|requester| consents_of(case, requester)).collect(),
             transfers: transfers(state, case),
+            complaints: self.complaints(state, case, versions, consents, exit),
             read_by_requester: id(world.read_upto(true)),
             read_by_target: id(world.read_upto(false)),
+        }
+    }
+
+    /// The latest outcome of each complaint of a batch; its words where they may be shown.
+    fn complaints(
+        &self,
+        state: &State,
+        case: &Case,
+        versions: &[Version<'_>],
+        consents: &[lapwing_engine::case::Consent],
+        exit: Exit,
+    ) -> Vec<ComplaintView> {
+        let outcomes = case.world().complaint_outcomes();
+        if outcomes.is_empty() {
+            return Vec::new();
+        }
+        let batch = crate::forms::current(versions).and_then(|form| form.complaints).unwrap_or_default();
+        // one result speaks of many complaints: it is read once
+        let mut results: BTreeMap<MsgId, Vec<ComplaintResult>> = BTreeMap::new();
+        let view = |(n, (outcome, id)): (u64, (ComplaintOutcome, MsgId))| {
+            let told = case.find(&id)?;
+            let read = || self.complaint_results(told).unwrap_or_default();
+            let shown = shows(state.me, case, told, consents, exit).is_ok();
+            let said = results.entry(id).or_insert_with(|| if shown { read() } else { Vec::new() });
+            let words = said.iter().find(|c| c.complaint == n);
+            Some(ComplaintView {
+                complaint: n,
+                reference: usize::try_from(n).ok().and_then(|n| batch.get(n)).map(|c| c.reference.clone()),
+                outcome: outcome.to_string(),
+                merged_with: words.and_then(|w| w.merged_with.clone()),
+                note: words.and_then(|w| w.note.clone()),
+                statement: id.to_string(),
+                said: rfc3339(told.open.clock),
+            })
+        };
+        outcomes.into_iter().filter_map(view).collect()
+    }
+
+    fn complaint_results(&self, told: &Told) -> Option<Vec<ComplaintResult>> {
+        let stmt = self.content(told).ok()?;
+        match Body::decode(stmt.kind, &stmt.body).ok()? {
+            Body::ResultInterim(body) | Body::ResultFinal(body) => body.complaints,
+            _ => None,
         }
     }
 
@@ -133,27 +176,17 @@ impl Desk {
     }
 }
 
-/// The order in which a target works through what is asked of it: class of score and age (one point a week, no cap), then
-/// the requester's own rank among what it asks, then age. Nobody floods, nobody starves (docs/protocol.md §6.1).
-pub(super) fn inbox_order(mut cases: Vec<(Arc<Case>, u64)>, now: u64) -> Vec<Arc<Case>> {
-    let stored = |case: &Case| case.asked.first().map_or(now, |t| t.at);
-    let class = |case: &Case, score: u64| match Harm::class(score + now.saturating_sub(stored(case)) / WEEK_MS) {
-        "critical" => 0u8,
-        "serious" => 1,
-        "substantial" => 2,
-        _ => 3,
+/// Cases with their scores in the order of an inbox.
+pub(super) fn inbox_order(cases: Vec<(Arc<Case>, u64)>, now: u64) -> Vec<Arc<Case>> {
+    let waiting = |(case, score): &(Arc<Case>, u64)| Waiting {
+        thread: case.thread,
+        requester: case.requester,
+        score: *score,
+        stored: case.asked.first().map_or(now, |t| t.at),
     };
-    // the requester's own rank: how many of its own it scores higher
-    cases.sort_by_key(|(case, score)| (case.requester, std::cmp::Reverse(*score), stored(case)));
-    let (mut rank, mut last) = (0u64, None);
-    let mut keyed = Vec::with_capacity(cases.len());
-    for (case, score) in cases {
-        rank = if last == Some(case.requester) { rank + 1 } else { 0 };
-        last = Some(case.requester);
-        keyed.push(((class(&case, score), rank, stored(&case), case.thread), case));
-    }
-    keyed.sort_by_key(|keyed| keyed.0);
-    keyed.into_iter().map(|(_, case)| case).collect()
+    let ordered = inbox::order(cases.iter().map(waiting).collect(), now);
+    let mut cases: BTreeMap<ThreadId, Arc<Case>> = cases.into_iter().map(|(case, _)| (case.thread, case)).collect();
+    ordered.iter().filter_map(|w| cases.remove(&w.thread)).collect()
 }
 
 fn of_assessment(body: &Assessment) -> Form {
@@ -220,50 +253,4 @@ fn transfers(state: &State, case: &Case) -> Vec<TransferView> {
         })
     };
     case.answered.iter().filter_map(view).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use lapwing_record::id::{Pid, ThreadId};
-    use lapwing_record::statement::Tlp;
-
-    fn case(n: u8, requester: u8, at: u64) -> Case {
-        let open = lapwing_engine::case::Open {
-            thread: ThreadId([n; 32]),
-            id: MsgId([n; 32]),
-            msg_no: 0,
-            prev_own: None,
-            seen_peer: None,
-            from: Pid([requester; 32]),
-            to: Pid([99; 32]),
-            kind: Kind::Submit,
-            clock: at,
-            expires: u64::MAX,
-            handling: Tlp::Amber,
-            items: 1,
-            decisions: vec![],
-            blobs: vec![],
-            detail: None,
-            unknown: vec![],
-        };
-        let mut case = Case::new(&open);
-        case.asked.push(Told::heard(open, at));
-        case
-    }
-
-    #[test]
-    fn a_target_works_by_gravity_and_age_and_nobody_floods_it() {
-        let now = 100 * WEEK_MS;
-        let order = |cases: Vec<(Case, u64)>| -> Vec<u8> {
-            let cases = cases.into_iter().map(|(case, score)| (Arc::new(case), score)).collect();
-            inbox_order(cases, now).iter().map(|c| c.thread.0[0]).collect()
-        };
-        // one agency sends three of a class, another one of the same class: it comes after the first's best
-        let flood = vec![(case(1, 1, now), 30), (case(2, 1, now), 29), (case(3, 1, now), 28), (case(4, 2, now), 26)];
-        assert_eq!(order(flood), [1, 4, 2, 3]);
-        // what is graver comes first, and what waits long becomes graver
-        assert_eq!(order(vec![(case(1, 1, now), 44), (case(2, 2, now), 45)]), [2, 1]);
-        assert_eq!(order(vec![(case(1, 1, now), 24), (case(2, 2, now - 2 * WEEK_MS), 23)]), [2, 1]);
-    }
 }

@@ -99,13 +99,17 @@ pub fn form(office: &Office, case: &Case) -> Result<Option<Form>, String> {
     Ok(content(office, first)?.and_then(|stmt| Form::decode(&stmt.body).ok()))
 }
 
-/// Every identifier of a form, with what it is of: the party's role, or `evidence`. `take` gets kind, value, role, the
+/// Every identifier of a form, with what it is of: the party's role, `complaint` or `evidence`. `take` gets kind, value, role, the
 /// time when it was in use, and the port.
 pub fn identifiers(form: &Form, mut take: impl FnMut(IdentifierKind, &str, &str, Option<&String>, Option<u64>)) {
     for party in form.parties.iter().flatten() {
         for id in &party.identifiers {
             take(id.kind, &id.value, party.role.code(), id.time.as_ref(), id.port);
         }
+    }
+    for complaint in form.complaints.iter().flatten() {
+        let id = &complaint.sender;
+        take(id.kind, &id.value, "complaint", id.time.as_ref(), id.port);
     }
     for item in form.evidence.iter().flatten() {
         let hash: String = item.sha256.0.iter().map(|b| format!("{b:02x}")).collect();
@@ -187,6 +191,9 @@ impl Gathering {
             Body::Extend(said) => self.text(&said.reason),
             Body::ResultInterim(said) | Body::ResultFinal(said) => {
                 self.texts([&said.measure, &said.text].into_iter().chain(&said.limits.words));
+                for complaint in said.complaints.iter().flatten() {
+                    self.texts(complaint.merged_with.iter().chain(&complaint.note));
+                }
             }
             Body::TransferProposed(said) => self.text(&said.why),
             Body::TransferConsent(said) => self.texts(&said.conditions),

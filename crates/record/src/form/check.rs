@@ -3,6 +3,7 @@
 //! The same check runs where a form is written and where it arrives. What the *minimum* lacks is a fault; what the full
 //! form asks for and the minimum does not is told by [`may_follow`].
 
+mod complaints;
 mod harm;
 mod items;
 mod parties;
@@ -29,6 +30,7 @@ pub fn check(form: &Form) -> Vec<Fault> {
     c.evidence(form);
     c.deconfliction(form);
     c.declarations(form);
+    c.complaints(form);
     if encode(form).len() > super::MAX_FORM {
         c.fault("form", format!("is longer than {} bytes as encoded", super::MAX_FORM));
     }
@@ -53,7 +55,9 @@ pub fn may_follow(form: &Form) -> Vec<&'static str> {
         ("urgency", form.urgency.is_none()),
         ("other_agencies_contacted", form.other_agencies_contacted.is_none()),
     ];
-    asked.into_iter().filter(|(_, open)| *open).map(|(name, _)| name).collect()
+    let batch = form.kind == Some(super::ReferralKind::ComplaintBatch);
+    let asked = asked.into_iter().chain([("complaints", batch && form.complaints.is_none())]);
+    asked.filter(|(_, open)| *open).map(|(name, _)| name).collect()
 }
 
 /// Faults of handling codes that stand elsewhere than in a form.

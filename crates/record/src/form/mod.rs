@@ -7,12 +7,14 @@
 
 pub mod check;
 mod codes;
+mod complaints;
 pub mod harm;
 pub mod income;
 mod parts;
 pub mod when;
 
 pub use codes::*;
+pub use complaints::*;
 pub use parts::*;
 
 use crate::cbor::{self, Cbor, DecodeError};
@@ -155,6 +157,10 @@ cbor_form! {
         // K declarations
         /// Declarations.
         200 => pub declarations: Declarations,
+        // L complaints of a batch
+        /// Of a complaint_batch: one by one, in an order that stays; outcomes name each by its place.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        220 => pub complaints: Vec<Complaint>,
     }
 }
 
@@ -217,6 +223,33 @@ pub fn sample() -> Form {
             ..Declarations::default()
         }),
         ..Form::default()
+    }
+}
+
+/// A batch of two complaints of invented parties, for tests and examples.
+#[cfg(any(test, feature = "testkit"))]
+pub fn sample_batch() -> Form {
+    let complaint = |reference: &str, sender: Identifier| Complaint {
+        reference: reference.into(),
+        received: "2026-10-21".into(),
+        channel: Channel::Sms,
+        sender,
+        conduct: vec![Conduct::NoConsent, Conduct::AdvanceFee],
+        country: "KE".into(),
+        loss: None,
+        evidence: None,
+        unknown: Vec::new(),
+    };
+    let loss = Loss { amount: 90_000, currency: "USD".into(), usd_cents: None, rate_date: None };
+    Form {
+        kind: Some(ReferralKind::ComplaintBatch),
+        harm: None,
+        assistance: None,
+        complaints: Some(vec![
+            Complaint { loss: Some(loss), ..complaint("C-1", Identifier::new(IdentifierKind::Phone, "+254700000001")) },
+            complaint("C-2", Identifier::new(IdentifierKind::SenderId, "PRIZES")),
+        ]),
+        ..sample()
     }
 }
 

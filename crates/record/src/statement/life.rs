@@ -4,7 +4,7 @@
 use super::{MAX_ITEMS, Tlp};
 use crate::cbor::{Bytes, Fault};
 use crate::form::check::{handling_code_faults, harm_faults};
-use crate::form::{Form, HarmFactor};
+use crate::form::{Form, HarmFactor, MAX_COMPLAINTS};
 use crate::id::{MsgId, Pid, ThreadId};
 use crate::identity::check_text;
 use crate::{cbor_array, cbor_grown, codes};
@@ -171,12 +171,60 @@ cbor_array! {
     }
 }
 
+codes! {
+    /// What became of a complaint of a batch.
+    pub enum ComplaintOutcome {
+        /// Something was done about it.
+        0 "action_taken" => ActionTaken,
+        /// It goes on under another reference.
+        1 "merged_with" => MergedWith,
+        /// Nothing will be done about it.
+        2 "no_action" => NoAction,
+        /// The target is not competent for it.
+        3 "not_competent" => NotCompetent,
+        /// Nothing came of it yet.
+        4 "pending" => Pending,
+    }
+}
+
 cbor_array! {
-    /// Body of `result_interim` and `result_final`. Evidence stands in the statement's own list.
+    /// What became of one complaint of a batch.
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
     #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+    pub struct ComplaintResult {
+        /// Its place in the batch, from 0.
+        pub complaint: u64,
+        /// What became of it.
+        pub outcome: ComplaintOutcome,
+        /// Of `merged_with`, and only there: the target's reference that it goes on under.
+        #[serde(default)]
+        pub merged_with: Option<String>,
+        /// In words.
+        #[serde(default)]
+        pub note: Option<String>,
+    }
+}
+
+impl ComplaintResult {
+    fn check(&self) -> Result<(), Fault> {
+        if self.complaint >= MAX_COMPLAINTS as u64 {
+            return Err(Fault::here("a complaint has a place from 0 to 999").within("complaint"));
+        }
+        if (self.outcome == ComplaintOutcome::MergedWith) != self.merged_with.is_some() {
+            return Err(Fault::here("a merged complaint, and only that, names what with").within("merged_with"));
+        }
+        maybe("merged_with", &self.merged_with, 100)?;
+        maybe("note", &self.note, 500)
+    }
+}
+
+cbor_grown! {
+    /// Body of `result_interim` and `result_final`. Evidence stands in the statement's own list.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct Outcomes {
-        /// The assistance items, accepted before, ascending.
+        /// The assistance items, accepted before, ascending; may be empty where it is on complaints of a batch.
+        #[serde(default)]
         pub items: Vec<u64>,
         /// The measure taken.
         pub measure: String,
@@ -186,14 +234,24 @@ cbor_array! {
         pub text: String,
         /// How it may be used.
         #[serde(default)]
-        pub limits: Limits,
+        pub limits: Limits;
+        /// What became of complaints of the batch, ascending, each once.
+        1 => pub complaints: Vec<ComplaintResult>,
     }
 }
 
 impl Outcomes {
     /// The rules of form.
     pub fn check(&self) -> Result<(), Fault> {
-        items(&self.items, 1)?;
+        items(&self.items, usize::from(self.complaints.is_none()))?;
+        if let Some(complaints) = &self.complaints {
+            if complaints.is_empty() || complaints.windows(2).any(|w| w[0].complaint >= w[1].complaint) {
+                return Err(Fault::here("must name at least one, each once, ascending").within("complaints"));
+            }
+            for (i, complaint) in complaints.iter().enumerate() {
+                complaint.check().map_err(|f| f.within(&format!("complaints.{i}")))?;
+            }
+        }
         check_text("measure", &self.measure, 1, 500)?;
         text("text", &self.text)?;
         maybe("limits.words", &self.limits.words, 2000)?;

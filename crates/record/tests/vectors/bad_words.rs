@@ -8,7 +8,7 @@ use lapwing_record::blob;
 use lapwing_record::cbor::{Bytes, Value, encode};
 use lapwing_record::directory::{Contact, Hours, KemKey, NodeBinding, Profile, Way};
 use lapwing_record::entry::{EntryType, body_hash};
-use lapwing_record::form::{Basis, Factor, Form, HarmFactor, sample, whole};
+use lapwing_record::form::{Basis, Factor, Form, HarmFactor, ReferralKind, sample, sample_batch, whole};
 use lapwing_record::id::{EntryId, Kid, NetworkId, Pid};
 use lapwing_record::identity::*;
 use lapwing_record::locked;
@@ -232,6 +232,25 @@ pub fn referrals(bad: &mut Bad<'_>) {
             outcome: Outcome::None,
             text: "x".into(),
             limits: Limits::default(),
+            complaints: None,
+            unknown: vec![],
+        })
+    };
+    let complaints = |all: &[(u64, Option<&str>)]| {
+        let one = |(complaint, merged): &(u64, Option<&str>)| ComplaintResult {
+            complaint: *complaint,
+            outcome: ComplaintOutcome::Pending,
+            merged_with: merged.map(str::to_owned),
+            note: None,
+        };
+        encode(&Outcomes {
+            items: vec![],
+            measure: "x".into(),
+            outcome: Outcome::None,
+            text: "x".into(),
+            limits: Limits::default(),
+            complaints: Some(all.iter().map(one).collect()),
+            unknown: vec![],
         })
     };
     let fixed = lapwing_record::form::Form { pro_forma_version: Some(1), ..Default::default() };
@@ -248,6 +267,9 @@ pub fn referrals(bad: &mut Bad<'_>) {
         ("consent: a yes to nothing", "consent", consent(true, &Scope::default()), "to what?"),
         ("consent: a no that releases", "consent", consent(false, &some), "yes or no?"),
         ("result: on nothing", "outcomes", result(&[]), "on which items?"),
+        ("result: a complaint twice", "outcomes", complaints(&[(3, None), (3, None)]), "each once"),
+        ("result: a complaint that no batch can have", "outcomes", complaints(&[(1000, None)]), "0 to 999"),
+        ("result: merged where nothing is", "outcomes", complaints(&[(3, Some("C/9"))]), "merged, or not?"),
         ("result: an item twice", "outcomes", result(&[1, 1]), "each once"),
         ("result: an item beyond 63", "outcomes", result(&[64]), "there is none"),
         ("dispute: a decision on nothing", "dispute", dispute(Disputed::Decision, None), "which item?"),
@@ -599,6 +621,27 @@ fn whole_forms(bad: &mut Bad<'_>) {
     ];
     for (name, reason, change) in changes {
         let mut form = whole();
+        change(&mut form);
+        row(name, reason, form);
+    }
+    let of_batch: [(&str, &str, Change); 6] = [
+        ("complaints outside a batch", "of another kind", |f| f.kind = Some(ReferralKind::CoordinationAlert)),
+        ("a complaint twice", "each once", |f| f.complaints.as_mut().unwrap()[1].reference = "C-1".into()),
+        ("a complaint of tomorrow", "after the form", |f| {
+            f.complaints.as_mut().unwrap()[1].received = "2026-11-02".into();
+        }),
+        ("a complaint about nobody", "no phone", |f| {
+            f.complaints.as_mut().unwrap()[0].sender.value = "0800".into();
+        }),
+        ("a complaint about everything at once", "ascending", |f| {
+            f.complaints.as_mut().unwrap()[0].conduct.reverse();
+        }),
+        ("a complaint with evidence of nowhere", "the manifest has none", |f| {
+            f.complaints.as_mut().unwrap()[0].evidence = Some(0);
+        }),
+    ];
+    for (name, reason, change) in of_batch {
+        let mut form = sample_batch();
         change(&mut form);
         row(name, reason, form);
     }

@@ -9,7 +9,7 @@ use lapwing_record::entry::{EntryType, LogKind};
 use lapwing_record::form::harm::Harm;
 use lapwing_record::form::{
     Basis, CollectionMethod, EvidenceItem, Factor, Form, HarmFactor, HarmFacts, Loss, ReferralKind, check, sample,
-    whole,
+    sample_batch, whole,
 };
 use lapwing_record::id::{Digest, EntryId, MsgId, NetworkId, Pid, ThreadId, base32};
 use lapwing_record::identity::*;
@@ -24,6 +24,22 @@ use lapwing_record::wire::{
 use lapwing_record::{blob, locked};
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
+
+/// What became of complaints, two of them merged with these.
+pub fn complaint_results(merged: [&str; 2]) -> Vec<ComplaintResult> {
+    let result = |complaint, outcome, merged_with: Option<&str>| ComplaintResult {
+        complaint,
+        outcome,
+        merged_with: merged_with.map(str::to_owned),
+        note: merged_with.map(|_| "The same sender.".into()),
+    };
+    vec![
+        result(0, ComplaintOutcome::ActionTaken, None),
+        result(1, ComplaintOutcome::MergedWith, Some(merged[0])),
+        result(2, ComplaintOutcome::MergedWith, Some(merged[1])),
+        result(999, ComplaintOutcome::NotCompetent, None),
+    ]
+}
 
 /// The body of a statement of this kind.
 pub fn body(kind: Kind) -> Vec<u8> {
@@ -78,6 +94,8 @@ pub fn body(kind: Kind) -> Vec<u8> {
                 handling_codes: vec!["H1".into()],
                 words: (kind == Kind::ResultFinal).then(|| "Not to be shown to the provider.".into()),
             },
+            complaints: (kind == Kind::ResultFinal).then(|| complaint_results(["C/9", "D/3"])),
+            unknown: vec![],
         }),
         Kind::TransferProposed => {
             encode(&TransferProposed { to: Pid([9; 32]), items: vec![1], why: "The host is in its country.".into() })
@@ -350,6 +368,7 @@ pub fn forms() -> (&'static str, Json) {
         row("more fields", &full),
         row("fields of a later version, nested as deep as may be", &later),
         row("every field", &whole()),
+        row("a batch of complaints", &sample_batch()),
         row("every factor extrapolated from a sample", &sampled),
         row("a total loss alone", &no_median),
         row("a median loss alone", &no_total),

@@ -2,12 +2,12 @@
 
 use super::evidence::upload;
 use super::say;
-use crate::cli::fail::Done;
+use crate::cli::fail::{Done, wrong};
 use crate::cli::{Ctx, hex, when};
 use clap::Args;
 use lapwing_api::types::Saying;
 use lapwing_record::form::CollectionMethod;
-use lapwing_record::statement::{self, Extended, Limits, Outcome, Outcomes, Tlp};
+use lapwing_record::statement::{self, ComplaintResult, Extended, Limits, Outcome, Outcomes, Tlp};
 use std::path::PathBuf;
 
 /// How far it is.
@@ -58,8 +58,15 @@ pub struct Deliver {
     /// The case.
     thread: String,
     /// Assistance items that it is on, accepted before.
-    #[arg(long, value_name = "N", required = true)]
+    #[arg(long, value_name = "N", required_unless_present = "complaint")]
     item: Vec<u64>,
+    /// What became of a complaint of the batch, by its place from 0: action_taken, merged_with:REFERENCE, no_action,
+    /// not_competent or pending.
+    #[arg(long, value_name = "N=OUTCOME", value_parser = complaint)]
+    complaint: Vec<ComplaintResult>,
+    /// Words on it.
+    #[arg(long, value_name = "N=TEXT", value_parser = complaint_note, requires = "complaint")]
+    complaint_note: Vec<(u64, String)>,
     /// The measure taken.
     #[arg(long, value_name = "TEXT")]
     measure: String,
@@ -86,6 +93,25 @@ pub struct Deliver {
     evidence: Vec<PathBuf>,
 }
 
+/// A number and what stands behind the `=`.
+fn numbered(text: &str) -> Result<(u64, &str), String> {
+    let parts = text.split_once('=').and_then(|(n, rest)| Some((n.parse().ok()?, rest)));
+    parts.filter(|(_, rest)| !rest.is_empty()).ok_or_else(|| format!("`{text}` is not N=…, such as 0=action_taken"))
+}
+
+fn complaint(text: &str) -> Result<ComplaintResult, String> {
+    let (complaint, outcome) = numbered(text)?;
+    let (outcome, merged_with) = match outcome.split_once(':') {
+        Some((outcome, with)) => (outcome, Some(with.to_owned())),
+        None => (outcome, None),
+    };
+    Ok(ComplaintResult { complaint, outcome: outcome.parse()?, merged_with, note: None })
+}
+
+fn complaint_note(text: &str) -> Result<(u64, String), String> {
+    numbered(text).map(|(n, note)| (n, note.to_owned()))
+}
+
 impl Deliver {
     pub(super) fn run(self, ctx: &Ctx) -> Done {
         let (mut items, mut handling_codes) = (self.item, self.handling_code);
@@ -100,7 +126,22 @@ impl Deliver {
             evidence.push(hex::encode(&item.sha256.0));
         }
         let limits = Limits { tlp: self.tlp, handling_codes, words: self.limits };
-        let body = Outcomes { items, measure: self.measure, outcome: self.outcome, text: self.text, limits };
+        let mut complaints = self.complaint;
+        complaints.sort_by_key(|c| c.complaint);
+        for (n, note) in self.complaint_note {
+            let of = complaints.iter_mut().find(|c| c.complaint == n);
+            of.ok_or_else(|| wrong(format!("`--complaint-note {n}=…`: give the complaint's outcome too")))?.note =
+                Some(note);
+        }
+        let body = Outcomes {
+            items,
+            measure: self.measure,
+            outcome: self.outcome,
+            text: self.text,
+            limits,
+            complaints: Some(complaints).filter(|c| !c.is_empty()),
+            unknown: Vec::new(),
+        };
         let saying = match self.last {
             true => Saying::ResultFinal { body, evidence },
             false => Saying::ResultInterim { body, evidence },

@@ -209,6 +209,21 @@ pub fn toml_of(to: &str, language: &str, method: CollectionMethod, parts: &Draft
     put(w, "");
     put(
         w,
+        "# ---- L  complaints of a complaint_batch, in an order that stays (lapwing refer new --complaints fills them in)",
+    );
+    put(w, "#[[form.complaints]]");
+    put(w, "#reference = \"C-1\"");
+    put(w, "#received = \"2026-01-01\"");
+    put(w, "#channel = \"sms\"");
+    put(w, "#sender = { kind = \"sender_id\", value = \"PRIZES\" }");
+    put(w, "#conduct = [\"no_consent\"]");
+    put(w, "#country = \"NL\"");
+    put(w, "#loss = { amount = 90000, currency = \"USD\" }");
+    put(w, "# the item of the manifest that belongs to it, by place, the first is 0");
+    put(w, "#evidence = 0");
+    put(w, "");
+    put(
+        w,
         "# ---- G  assistance. R at least one; each is decided on its own. kind: identify obtain_evidence share_evidence",
     );
     put(

@@ -1,8 +1,8 @@
 //! What follows from everything that was said, for people.
 
 use super::check::harm_words;
-use crate::cli::out::Out;
-use lapwing_api::types::{AssessmentView, ConsentView, DueView, Life};
+use crate::cli::out::{Out, or_dash};
+use lapwing_api::types::{AssessmentView, ComplaintView, ConsentView, DueView, Life};
 
 fn due(out: Out, due: &DueView) -> Vec<String> {
     let state = match (due.overdue, due.stopped) {
@@ -60,6 +60,18 @@ pub fn show(out: Out, life: &Life) {
             vec![t.to.clone(), items.join(", "), t.state.clone(), t.thread.clone().unwrap_or_default()]
         };
         out.table(&["to", "items", "state", "case there"], life.transfers.iter().map(row).collect(), "");
+    }
+    if !life.complaints.is_empty() {
+        out.line("\ncomplaints");
+        let row = |c: &ComplaintView| {
+            let outcome = match &c.merged_with {
+                Some(with) => format!("{} {with}", c.outcome),
+                None => c.outcome.clone(),
+            };
+            vec![c.complaint.to_string(), or_dash(&c.reference), outcome, or_dash(&c.note), out.time(&c.said)]
+        };
+        let header = ["n", "reference", "outcome", "note", "said"];
+        out.table(&header, life.complaints.iter().map(row).collect(), "");
     }
     if !life.consents.is_empty() {
         out.line("\nreleased beyond the markings");

@@ -89,7 +89,7 @@ impl Check {
         self.ascending(&at("groups"), facts.groups.as_deref().unwrap_or_default());
     }
 
-    fn loss(&mut self, path: &str, loss: &Loss, form: &Form) {
+    pub(super) fn loss(&mut self, path: &str, loss: &Loss, form: &Form) {
         let at = |field: &str| format!("{path}.{field}");
         if !(loss.currency.len() == 3 && loss.currency.bytes().all(|b| b.is_ascii_uppercase())) {
             self.fault(&at("currency"), "must be three capital letters (ISO 4217)");

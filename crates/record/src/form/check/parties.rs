@@ -42,7 +42,7 @@ impl Check {
         }
     }
 
-    fn identifier(&mut self, path: &str, id: &Identifier) {
+    pub(super) fn identifier(&mut self, path: &str, id: &Identifier) {
         if let Err(why) = check_identifier(id.kind, &id.value) {
             self.fault(path, why);
         }

@@ -89,6 +89,50 @@ fn what_is_asked_for_needs_harm_and_assistance_and_what_is_given_needs_neither()
     assert_eq!(given, ["spontaneous_information", "complaint_batch", "coordination_alert"]);
 }
 
+#[test]
+fn a_batch_of_complaints_is_checked_one_by_one() {
+    let batch = sample_batch();
+    assert_eq!(check(&batch), vec![]);
+    assert_eq!(Form::decode(&encode(&batch)).unwrap(), batch);
+    assert!(may_follow(&Form { complaints: None, ..batch.clone() }).contains(&"complaints"));
+    type Case = (&'static [&'static str], fn(&mut Form));
+    let cases: &[Case] = &[
+        (&["complaints"], |f| f.complaints = Some(vec![])),
+        (&["complaints"], |f| f.kind = Some(ReferralKind::CoordinationAlert)),
+        (&["complaints.1.reference"], |f| complaint(f).reference = "C-1".into()),
+        (&["complaints.1.reference"], |f| complaint(f).reference = "x".repeat(61)),
+        (&["complaints.1.received"], |f| complaint(f).received = "soon".into()),
+        (&["created_at"], |f| complaint(f).received = "2026-11-02".into()),
+        (&["complaints.1.sender"], |f| complaint(f).sender = Identifier::new(IdentifierKind::Phone, "0800")),
+        (&["complaints.1.conduct"], |f| complaint(f).conduct = vec![]),
+        (&["complaints.1.conduct"], |f| complaint(f).conduct.reverse()),
+        (&["complaints.1.country"], |f| complaint(f).country = "Kenya".into()),
+        (&["complaints.1.loss.usd_cents", "complaints.1.loss.rate_date"], |f| {
+            complaint(f).loss = Some(Loss { amount: 1, currency: "EUR".into(), usd_cents: None, rate_date: None });
+        }),
+        (&["complaints.1.evidence"], |f| complaint(f).evidence = Some(0)),
+        (&["complaints.0.country", "complaints.1.country"], |f| {
+            f.complaints.as_mut().unwrap().iter_mut().for_each(|c| c.country = "k".into());
+        }),
+    ];
+    for (expected, change) in cases {
+        let mut form = batch.clone();
+        change(&mut form);
+        assert_eq!(paths(&form), *expected);
+    }
+    let one = batch.complaints.as_ref().unwrap()[1].clone();
+    let many = |n: usize| Form {
+        complaints: Some((0..n).map(|i| Complaint { reference: format!("C-{i}"), ..one.clone() }).collect()),
+        ..batch.clone()
+    };
+    assert_eq!(paths(&many(MAX_COMPLAINTS)), [] as [&str; 0], "a thousand fit into a form");
+    assert_eq!(paths(&many(MAX_COMPLAINTS + 1)), ["complaints"]);
+}
+
+fn complaint(form: &mut Form) -> &mut Complaint {
+    &mut form.complaints.as_mut().unwrap()[1]
+}
+
 /// Changes a form, and says which paths are at fault then.
 type Case = (&'static str, fn(&mut Form));
 
