@@ -25,6 +25,7 @@ pub mod fact;
 pub mod federation;
 pub mod internal;
 pub mod keeping;
+mod lacking;
 pub mod line;
 pub mod listing;
 pub mod membership;
