@@ -240,6 +240,31 @@ fn agencies_that_are_admitted_together_do_not_wait_for_each_others_checkpoints()
 }
 
 #[test]
+fn a_header_that_is_reserved_and_already_marked_is_signed_after_a_crash() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    w.introduce("harbor", TestAgency::named("amazon"));
+    let (peer, network, now) = (w.pid("harbor"), w.network, w.now);
+    // the file beside the journal named the signed entry; the journal's last batch, which held it, was cut off
+    let node = w.nodes.get_mut("polder").unwrap();
+    let signed =
+        node.journal.iter().rposition(|f| matches!(f, Fact::Entry(k) if k.entry.header().pid == node.agency.pid()));
+    let signed = signed.unwrap();
+    let Fact::Entry(kept) = node.journal[signed].clone() else { unreachable!() };
+    let (id, seq) = (kept.entry.id(), kept.entry.header().seq);
+    node.journal.truncate(signed);
+    let mut again = engine(&w.charter, &node.agency);
+    node.journal.iter().for_each(|f| again.replay(f));
+    assert_eq!(again.state().reserved.iter().map(|r| r.header.id()).collect::<Vec<_>>(), [id], "reserved durably");
+    let mut node = Node { engine: again, ..w.nodes.remove("polder").unwrap() };
+    let step = node.engine.resume(now, vec![(LogKind::Pub, seq, id)], false, &[]);
+    node.take(step, network);
+    assert!(!node.engine.state().federation.holds(&id), "nothing is signed before the others have answered");
+    let step = node.engine.handle(Input::HeadAnswer { from: peer, level: true }, now + 6_000);
+    node.take(step, network);
+    assert!(node.engine.state().federation.holds(&id), "the same bytes are signed");
+}
+
+#[test]
 fn consent_of_all_admits_at_once_and_one_objection_bars() {
     let mut w = World::founded(&["harbor", "polder"]);
     let good = w.introduce("harbor", TestAgency::named("amazon"));
