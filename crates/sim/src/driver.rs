@@ -29,6 +29,7 @@ impl World {
     pub(crate) fn turn(&mut self, n: usize) {
         let now = self.clock(n);
         let node = &mut self.nodes[n];
+        node.turning = false;
         if node.pending.is_some() {
             return;
         }
@@ -45,9 +46,8 @@ impl World {
             let was_confirmed = node.engine.state().confirmed();
             let step = node.engine.handle(input, now);
             let confirmed = was_confirmed || node.engine.state().confirmed();
-            let counts = |f: &Fact| {
-                matches!(f, Fact::Reserved(r) if r.header.entry_type().is_some_and(|t| COUNTS.contains(&t)))
-            };
+            let counts =
+                |f: &Fact| matches!(f, Fact::Reserved(r) if r.header.entry_type().is_some_and(|t| COUNTS.contains(&t)));
             if !confirmed && step.facts.iter().any(counts) {
                 node.wrong.push(("28", "reserved an entry that counts while unconfirmed".into()));
             }
@@ -80,6 +80,10 @@ impl World {
         let life = node.life;
         let takes = self.dice.between(1, 40);
         self.after(takes, Event::Synced(n, life));
+        if std::mem::take(&mut self.nodes[n].doomed) {
+            let earlier = self.dice.below(takes);
+            self.after(earlier, Event::Breaks(Fault::Crash(n)));
+        }
     }
 
     /// The facts are on the disk.
@@ -128,7 +132,7 @@ impl World {
         let node = &mut self.nodes[n];
         let life = node.life;
         if !node.own.is_empty() || !node.orders.is_empty() {
-            self.after(0, Event::Turn(n, life));
+            self.turn_soon(n);
             return;
         }
         let wait = node.engine.wake_at(now).map_or(60_000, |at| at.saturating_sub(now).clamp(1, 60_000));
@@ -232,8 +236,7 @@ impl World {
     // -- mutants ----------------------------------------------------------------------------------------------------
 
     fn speak_too_early(&mut self, n: usize, effects: Vec<Effect>) -> Vec<Effect> {
-        let (acks, receipts) =
-            (self.is_mutant(n, Mutant::AckBeforeSync), self.is_mutant(n, Mutant::ReceiptBeforeSync));
+        let (acks, receipts) = (self.is_mutant(n, Mutant::AckBeforeSync), self.is_mutant(n, Mutant::ReceiptBeforeSync));
         let mut rest = Vec::new();
         for effect in effects {
             let early = match &effect {
@@ -295,6 +298,7 @@ impl World {
         }
         match fault {
             Fault::Crash(n) => self.crash(n),
+            Fault::CrashUnsynced(n) => self.nodes[n].doomed = true,
             Fault::Start(n) => self.start(n, None),
             Fault::Restore(n, kept) => self.start(n, Some(kept)),
             Fault::Clock(n, by) => {
@@ -365,7 +369,8 @@ impl World {
             let (survives, marked) = (self.dice.chance(50), self.dice.chance(50));
             if survives {
                 self.append(n, &pending.facts);
-                durable = state_name(self.nodes[n].engine.state());
+                self.nodes[n].view = self.nodes[n].engine.state().clone();
+                durable = state_name(&self.nodes[n].view);
             }
             if let Some(highwater) = pending.highwater.filter(|_| marked) {
                 self.nodes[n].highwater = highwater;
@@ -381,6 +386,8 @@ impl World {
         node.last_durable = Some(durable);
         node.up = false;
         node.life += 1;
+        node.turning = false;
+        node.doomed = false;
         node.own.clear();
         node.orders.clear();
         node.waiting.clear();
@@ -470,6 +477,13 @@ impl World {
             let without = known.iter().filter(|p| !self.nodes[**p].book.ids.contains(id)).count();
             without <= 2.min(known.len().saturating_sub(1))
         });
+        // the high-water file names the ends of logs: a copy in which only cases are older is told by the mark alone
+        let cases = self.nodes[n].journal[keep..].iter().any(|b| {
+            matches!(
+                read_fact(b),
+                Fact::Said(_) | Fact::Heard(_) | Fact::Recovered(_) | Fact::Declined(_) | Fact::Receipt(_)
+            )
+        });
         let liars = self.nodes.iter().any(|node| !node.honest());
         let kept = highwater_kept || !spread || liars;
         self.counts.restores += 1;
@@ -481,8 +495,8 @@ impl World {
         node.stood.clear();
         if !kept {
             node.highwater.clear();
-            node.marked = true;
         }
+        node.marked |= !kept || cases;
         self.note(n, None, format!("an older copy without the last {gone} facts; high-water file kept: {kept}"));
     }
 
@@ -496,9 +510,9 @@ impl World {
             node.view.federation.pids().filter_map(|p| Some((p, node.view.federation.standing(&p)?))).collect();
         let was_candidate = |s: Option<&Standing>| s.is_none_or(|s| *s != Standing::Participant);
         let founders = node.view.federation.founders();
-        let admitted = now.iter().filter(|(p, s)| {
-            **s == Standing::Participant && was_candidate(node.stood.get(p)) && !founders.contains(p)
-        });
+        let admitted = now
+            .iter()
+            .filter(|(p, s)| **s == Standing::Participant && was_candidate(node.stood.get(p)) && !founders.contains(p));
         self.counts.admissions += admitted.count() as u64;
     }
 

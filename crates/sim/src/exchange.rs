@@ -50,7 +50,7 @@ impl World {
         let open = !matches!(self.nodes[n].engine.head(), lapwing_engine::engine::HeadCheck::Done)
             || self.nodes[n].engine.leveled().is_some();
         let apart = !class_known(self, n);
-        if open || self.quiet {
+        if open {
             peers.iter().for_each(|p| self.exchange(n, *p));
         } else if let Some(peer) = self.dice.pick(&peers) {
             self.exchange(n, peer);
@@ -350,6 +350,12 @@ impl World {
         if let Some(receipt) = self.takes_failed_for_duplicate(n, id, verified.signed_bytes()) {
             return self.answer_statement(n, from, req, id, Answer::Receipt(receipt));
         }
+        if !self.quiet && self.dice.chance(4) {
+            self.counts.refused += 1;
+            self.nodes[n].refused.insert(id);
+            let later = (Refusal::TryLater, "the receiver cannot store now".to_owned());
+            return self.send(n, from, Message::Delivered(req, Box::new(Delivered::Refused(later))));
+        }
         let locked = self.lock(n, &verified);
         let make = |reply| Input::Heard { stmt: Box::new(verified), locked, unfit: None, reply };
         self.order(n, Waiter::Heard(from, req, id), make);
@@ -402,8 +408,11 @@ impl World {
                 self.tell(n, Input::Returned { stmt, locked });
             } else {
                 // theirs comes in by the same door as ever; its receipt goes out when it is delivered again
-                self.order(n, Waiter::Person(format!("keeps what came back: {}", id.short())), |reply| {
-                    Input::Heard { stmt, locked, unfit: None, reply }
+                self.order(n, Waiter::Person(format!("keeps what came back: {}", id.short())), |reply| Input::Heard {
+                    stmt,
+                    locked,
+                    unfit: None,
+                    reply,
                 });
             }
         }

@@ -14,6 +14,7 @@
 use crate::node::{Node, Role};
 use crate::world::World;
 use lapwing_engine::author::MAX_FORKED;
+use lapwing_engine::engine::HeadCheck;
 use lapwing_engine::fact::NoticeKind;
 use lapwing_engine::federation::{Federation, Plane};
 use lapwing_engine::membership::{Standing, quorum};
@@ -57,6 +58,7 @@ judges!(AT_THE_END:
     invariant_11_contested_storage_is_bounded,
     invariant_22_effect_exactly_once,
     invariant_27_the_unopposed_are_admitted,
+    invariant_27_everyone_may_sign_again,
 );
 
 /// What must hold after each event.
@@ -126,11 +128,8 @@ pub fn invariant_03_all_heads_equal(world: &World) -> Result<(), String> {
     let mut first: Option<&Node> = None;
     for node in settled(world) {
         let other = *first.get_or_insert(node);
-        let planes: &[Plane] = if node.agency.is_agency() && other.agency.is_agency() {
-            &[Plane::Pub, Plane::Agy]
-        } else {
-            &[Plane::Pub]
-        };
+        let planes: &[Plane] =
+            if node.agency.is_agency() && other.agency.is_agency() { &[Plane::Pub, Plane::Agy] } else { &[Plane::Pub] };
         for plane in planes {
             if node.view.federation.heads_root(*plane) != other.view.federation.heads_root(*plane) {
                 return Err(format!("{} and {} hold different logs of {plane:?}", other.name(), node.name()));
@@ -167,9 +166,8 @@ pub fn invariant_04_an_objection_held_bars(world: &World) -> Result<(), String> 
 pub fn invariant_05_private_stances_change_nothing(world: &World) -> Result<(), String> {
     let Some(node) = settled(world).next() else { return Ok(()) };
     let federation = &node.view.federation;
-    let speaks = |e: &Entry| {
-        matches!(e.header().entry_type(), Some(EntryType::Stances | EntryType::Excuse | EntryType::Motion))
-    };
+    let speaks =
+        |e: &Entry| matches!(e.header().entry_type(), Some(EntryType::Stances | EntryType::Excuse | EntryType::Motion));
     let entries: Vec<&Entry> = node.book.entries.values().collect();
     let without: Vec<&Entry> =
         entries.into_iter().filter(|e| federation.is_agency(&e.header().pid) || !speaks(e)).collect();
@@ -285,9 +283,10 @@ pub fn invariant_22_effect_exactly_once(world: &World) -> Result<(), String> {
             if !target.honest() {
                 continue;
             }
-            let receipted = case.side(&node.pid()).iter().filter(|t| {
-                t.delivery.as_ref().is_some_and(|d| d.receipt.as_ref().is_some_and(|r| !r.0.is_empty()))
-            });
+            let receipted = case
+                .side(&node.pid())
+                .iter()
+                .filter(|t| t.delivery.as_ref().is_some_and(|d| d.receipt.as_ref().is_some_and(|r| !r.0.is_empty())));
             for told in receipted {
                 let there = target.view.case(&case.thread);
                 let times = there.map_or(0, |c| {
@@ -382,6 +381,23 @@ pub fn invariant_27_the_unopposed_are_admitted(world: &World) -> Result<(), Stri
             if long {
                 return Err(format!("{} is {standing:?} still", name(world, &pid)));
             }
+        }
+    }
+    Ok(())
+}
+
+/// After any crash and any restore a correct participant comes to sign again, once the others can be reached. An older
+/// copy whose last entry nobody else has waits for its administrator instead: that it may not go on is the promise.
+pub fn invariant_27_everyone_may_sign_again(world: &World) -> Result<(), String> {
+    for node in settled(world) {
+        if let HeadCheck::Waiting { must_reach, answers, restored, .. } = node.engine.head() {
+            let others = || world.nodes.iter().filter(|n| n.pid() != node.pid());
+            if *restored && must_reach.iter().any(|(.., id)| !others().any(|o| o.book.ids.contains(id))) {
+                continue;
+            }
+            let reach = must_reach.iter().map(|(log, seq, id)| format!("{}/{seq} {}", log.number(), id.short()));
+            let (reach, answers) = (reach.collect::<Vec<_>>().join(", "), answers.len());
+            return Err(format!("{} does not sign: {answers} answers, must reach {reach}", node.name()));
         }
     }
     Ok(())

@@ -163,6 +163,10 @@ pub struct Node {
     pub exchanges: BTreeMap<Req, Exchange>,
     /// Statements under way.
     pub tries: BTreeMap<Req, (ThreadId, MsgId)>,
+    /// Whether it will look at what waits at once.
+    pub turning: bool,
+    /// Whether it loses power in the middle of its next sync.
+    pub doomed: bool,
     /// Milliseconds that its clock is ahead of virtual time.
     pub offset: i64,
     /// Milliseconds that its clock has jumped since the start.

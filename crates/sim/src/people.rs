@@ -1,7 +1,7 @@
 //! People: officers who consent, object, withdraw, leave or sleep; analysts who refer and answer.
 
 use crate::message::Message;
-use crate::node::{Role, Waiter};
+use crate::node::Waiter;
 use crate::world::{Event, World};
 use lapwing_engine::fact::{Notice, NoticeKind};
 use lapwing_engine::membership::{Standing, Target};
@@ -258,5 +258,4 @@ impl World {
         saying.approvals = approval.map(|a| vec![a.sign(&node.agency.officers[0], &self.network)]);
         self.command(n, Waiter::Person(format!("says {kind} in {}", thread.short())), Command::Say(Box::new(saying)));
     }
-
 }

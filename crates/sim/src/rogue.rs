@@ -132,8 +132,7 @@ impl World {
     fn steal(&mut self, n: usize) {
         let me = self.nodes[n].pid();
         let federation = &self.nodes[n].view.federation;
-        let targets: Vec<Pid> =
-            federation.pids().filter(|p| *p != me && !federation.founders().contains(p)).collect();
+        let targets: Vec<Pid> = federation.pids().filter(|p| *p != me && !federation.founders().contains(p)).collect();
         let mut items: Vec<Stance> = Vec::new();
         for entry in self.nodes[n].book.entries.values().filter(|e| e.header().pid == me) {
             if entry.header().entry_type() == Some(EntryType::Stances)

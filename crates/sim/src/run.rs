@@ -34,7 +34,7 @@ pub fn run(seed: u64, mutant: Option<Mutant>) -> Outcome {
     Outcome { seed, failure, counts: world.counts, trace: world.trace }
 }
 
-fn play(world: &mut World) -> Result<(), (&'static str, String)> {
+pub fn play(world: &mut World) -> Result<(), (&'static str, String)> {
     cast(world);
     for n in 0..world.nodes.len() {
         world.start(n, None);
@@ -61,14 +61,7 @@ fn cast(world: &mut World) {
     if world.dice.chance(50) {
         return;
     }
-    let parts = [
-        Role::Forker,
-        Role::Withholder,
-        Role::ClockLiar,
-        Role::EarlyExcuser,
-        Role::FalseProver,
-        Role::Robbed,
-    ];
+    let parts = [Role::Forker, Role::Withholder, Role::ClockLiar, Role::EarlyExcuser, Role::FalseProver, Role::Robbed];
     let many = 1 + world.dice.below(world.nodes.len() as u64 / 4 + 1);
     for _ in 0..many {
         let n = world.dice.below(world.nodes.len() as u64) as usize;
@@ -92,7 +85,8 @@ fn plan(world: &mut World) {
     for _ in 0..world.dice.between(1, 2 + all as u64 / 2) {
         let n = world.dice.below(all as u64) as usize;
         let at = world.dice.between(3_000, BUSY_MS - 5_000);
-        world.after(at, Event::Breaks(Fault::Crash(n)));
+        let fault = if world.dice.chance(50) { Fault::Crash(n) } else { Fault::CrashUnsynced(n) };
+        world.after(at, Event::Breaks(fault));
     }
     if world.dice.chance(60) {
         for _ in 0..world.dice.between(1, 2) {

@@ -68,7 +68,9 @@ impl Words {
                 }
             }
             Some(EntryType::Excuse) => {
-                let Ok(excuse) = lapwing_record::cbor::decode::<Excuse>(body, EntryType::Excuse.limit()) else { return };
+                let Ok(excuse) = lapwing_record::cbor::decode::<Excuse>(body, EntryType::Excuse.limit()) else {
+                    return;
+                };
                 if let Target::Participant(of) = excuse.target {
                     self.0.entry((header.pid, of)).or_default().excused.extend(excuse.silent);
                 }

@@ -48,6 +48,8 @@ pub enum Event {
 pub enum Fault {
     /// A node loses power.
     Crash(usize),
+    /// It loses power in the middle of its next sync.
+    CrashUnsynced(usize),
     /// It starts again.
     Start(usize),
     /// It starts from an older copy of its journal; whether the high-water file is still there.
@@ -119,9 +121,8 @@ pub struct World {
 }
 
 /// Invented names, none of a real body.
-const NAMES: [&str; 12] = [
-    "harbor", "polder", "han", "savanna", "amazon", "fjord", "mesa", "delta", "tundra", "lagoon", "steppe", "courier",
-];
+const NAMES: [&str; 12] =
+    ["harbor", "polder", "han", "savanna", "amazon", "fjord", "mesa", "delta", "tundra", "lagoon", "steppe", "courier"];
 
 impl World {
     /// The world of a seed at its beginning.
@@ -195,6 +196,8 @@ impl World {
                 waiting: BTreeMap::new(),
                 exchanges: BTreeMap::new(),
                 tries: BTreeMap::new(),
+                turning: false,
+                doomed: false,
                 offset,
                 jumped: 0,
                 wake: 0,
@@ -250,16 +253,22 @@ impl World {
         let node = &mut self.nodes[n];
         node.waiting.insert(reply, waiter);
         node.orders.push_back(make(reply));
-        let life = node.life;
-        self.after(0, Event::Turn(n, life));
+        self.turn_soon(n);
     }
 
     /// Hands a node something that nobody waits for.
     pub fn tell(&mut self, n: usize, input: Input) {
+        self.nodes[n].orders.push_back(input);
+        self.turn_soon(n);
+    }
+
+    /// Lets a node look at what waits, unless it will, or is syncing.
+    pub(crate) fn turn_soon(&mut self, n: usize) {
         let node = &mut self.nodes[n];
-        node.orders.push_back(input);
-        let life = node.life;
-        self.after(0, Event::Turn(n, life));
+        if node.pending.is_none() && !std::mem::replace(&mut node.turning, true) {
+            let life = node.life;
+            self.after(0, Event::Turn(n, life));
+        }
     }
 
     /// Sends a message.
