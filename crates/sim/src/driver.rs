@@ -356,7 +356,7 @@ impl World {
         }
     }
 
-    fn crash(&mut self, n: usize) {
+    pub(crate) fn crash(&mut self, n: usize) {
         if !self.nodes[n].up {
             return;
         }
@@ -434,7 +434,8 @@ impl World {
         self.changed.insert(n);
         let now = self.clock(n);
         self.note(n, None, format!("starts with {last} facts; an older copy: {restored}"));
-        let asserts = self.is_mutant(n, Mutant::OldCopySigns);
+        let asserts = self.is_mutant(n, Mutant::OldCopySigns) || self.is_mutant(n, Mutant::SignBeforeSync);
+        self.nodes[n].view = self.nodes[n].engine.state().clone();
         let mut step = self.nodes[n].engine.resume(now, highwater, restored, &[]);
         if asserts {
             let input = Input::Local { command: Box::new(Command::AssertCurrent), by: None, reply: 0 };
@@ -442,7 +443,6 @@ impl World {
             step.facts.extend(more.facts);
             step.effects.extend(more.effects);
         }
-        self.nodes[n].view = self.nodes[n].engine.state().clone();
         self.settle(n, step);
         let me = self.nodes[n].pid();
         for peer in self.peers(n) {

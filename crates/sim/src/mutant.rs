@@ -41,7 +41,7 @@ mutants! {
     GateByTopic "gate-by-topic" "invariant_19",
     /// A restored copy signs at once, as if it were current.
     OldCopySigns "old-copy-signs" "invariant_09",
-    /// An entry is signed and spread before its header is reserved durably.
+    /// An entry is signed and spread before its header is reserved durably, and a start asks nobody for its own entries.
     SignBeforeSync "sign-before-sync" "invariant_09",
     /// A start applies the journal's facts but for the last.
     ReplayDropsLast "replay-drops-last" "invariant_29",

@@ -34,7 +34,7 @@ pub fn run(seed: u64, mutant: Option<Mutant>) -> Outcome {
     Outcome { seed, failure, counts: world.counts, trace: world.trace }
 }
 
-pub fn play(world: &mut World) -> Result<(), (&'static str, String)> {
+fn play(world: &mut World) -> Result<(), (&'static str, String)> {
     cast(world);
     for n in 0..world.nodes.len() {
         world.start(n, None);
@@ -123,11 +123,12 @@ fn calm(world: &mut World) {
     (world.net.loss, world.net.double, world.net.delay) = (0, 0, 200);
     world.breaks(Fault::Heal);
     for n in 0..world.nodes.len() {
-        world.start(n, None);
-        if world.nodes[n].role == Role::Honest {
-            world.nodes[n].offset = world.nodes[n].offset.clamp(-2_000, 2_000);
-            world.nodes[n].jumped = 0;
+        // whoever sets a clock right starts the node anew
+        if world.nodes[n].role == Role::Honest && world.nodes[n].offset.abs() > 2_000 {
+            world.crash(n);
+            world.nodes[n].offset = 0;
         }
+        world.start(n, None);
     }
     for n in 0..world.nodes.len() {
         for peer in world.peers(n) {
