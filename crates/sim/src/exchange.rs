@@ -5,6 +5,7 @@ use crate::message::{Message, Req};
 use crate::node::{Class, Exchange, Role, Waiter, class_between};
 use crate::world::{Event, World};
 use lapwing_engine::author::Placed;
+use lapwing_engine::case::Told;
 use lapwing_engine::fact::Fact;
 use lapwing_engine::federation::{BUCKETS, Federation, Plane};
 use lapwing_engine::step::{Answer, Input, read_locked_form};
@@ -387,11 +388,9 @@ impl World {
         for case in self.nodes[n].view.cases.values().filter(|c| c.peer(&me) == peer) {
             let has = heads.iter().find(|h| h.thread == case.thread);
             let (own, theirs) = has.map_or((0, 0), |h| (h.own, h.theirs));
-            let mut lacking: Vec<(u64, bool, MsgId)> = Vec::new();
-            lacking.extend(case.side(&peer).iter().skip(own as usize).map(|t| (t.at, true, t.open.id)));
-            lacking.extend(case.side(&me).iter().skip(theirs as usize).map(|t| (t.at, false, t.open.id)));
-            lacking.sort();
-            out.extend(lacking.into_iter().filter_map(|(_, _, id)| self.signed(n, &case.thread, &id)));
+            let lacks = |t: &&Told| t.open.msg_no >= if t.open.from == peer { own } else { theirs };
+            let lacking = case.in_order().into_iter().filter(lacks);
+            out.extend(lacking.filter_map(|t| self.signed(n, &case.thread, &t.open.id)));
         }
         let out = out.iter().map(encode).collect();
         self.send(n, from, Message::Returned(req, out));
