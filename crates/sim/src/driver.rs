@@ -201,10 +201,8 @@ impl World {
             (Waiter::Placed(from, authors, req), Ok(Answer::Placed(placed))) => {
                 self.placed(n, from, &authors, &placed, req);
             }
-            (Waiter::Pushed(from, id), Ok(Answer::Placed(_))) => {
-                if self.nodes[n].view.federation.holds(&id) {
-                    self.sign_for(n, from, id);
-                }
+            (Waiter::Pushed(from, id), Ok(Answer::Placed(_))) if self.nodes[n].view.federation.holds(&id) => {
+                self.sign_for(n, from, id);
             }
             (Waiter::Heard(from, req, id), Ok(answer)) => self.answer_statement(n, from, req, id, answer),
             (Waiter::Applied(pid), Ok(_)) => self.tell_people_of_applicant(n, pid),

@@ -307,11 +307,11 @@ impl World {
         self.sealed.clear();
         self.counts.events += 1;
         match event {
-            Event::Arrives(from, to, lives, message) => {
-                // a connection that broke meanwhile takes with it what was under way
-                if self.connected(from, to) && (self.nodes[from].life, self.nodes[to].life) == lives {
-                    self.arrives(from, to, *message);
-                }
+            // a connection that broke meanwhile takes with it what was under way
+            Event::Arrives(from, to, lives, message)
+                if self.connected(from, to) && (self.nodes[from].life, self.nodes[to].life) == lives =>
+            {
+                self.arrives(from, to, *message);
             }
             Event::Synced(n, life) if self.lives(n, life) => self.synced(n),
             Event::Turn(n, life) if self.lives(n, life) => self.turn(n),
