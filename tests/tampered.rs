@@ -410,7 +410,7 @@ impl Agencies {
         let (harbour, polder) = (TestAgency::named("harbour"), TestAgency::named("polder"));
         let charter = charter_of(&[&harbour, &polder]);
         let network = charter.network_id();
-        let mut founders = vec![&harbour, &polder];
+        let mut founders = [&harbour, &polder];
         founders.sort_by_key(|f| f.pid());
         let parts = founders.iter().map(|f| f.found(&charter)).collect();
         let file = CharterFile::join(charter.clone(), parts).unwrap();
@@ -699,7 +699,9 @@ fn a_case_holds_with_the_program_alone_and_a_hundred_forgeries_of_it_do_not() {
     let longer = [MAIL, b"\n"].concat();
     let mut flipped = MAIL.to_vec();
     flipped[20] ^= 1;
-    let forged: [(&str, &[(&str, &[u8])], &str); 8] = [
+    /// What it is, the files beside the bundle, and what is said of them.
+    type Beside<'a> = (&'a str, &'a [(&'a str, &'a [u8])], &'a str);
+    let forged: [Beside<'_>; 8] = [
         ("exchanged", &[("mail.eml", LIST), ("list.txt", MAIL)], "evidence_changed"),
         ("another content", &[("mail.eml", b"x"), ("list.txt", LIST)], "evidence_changed"),
         ("cut short", &[("mail.eml", &MAIL[..30]), ("list.txt", LIST)], "evidence_changed"),

@@ -142,7 +142,8 @@ impl Chain {
             fork.lines.insert(id, line);
             return Placed::Forks { seq };
         }
-        if let Some(fork) = &mut self.fork {
+        // a proof can come before the entries: what stands before the contested place still belongs to the stem
+        if let Some(fork) = self.fork.as_mut().filter(|fork| seq >= fork.seq) {
             if fork.lines.len() >= MAX_FORKED {
                 return Placed::Full;
             }
@@ -493,6 +494,31 @@ mod tests {
 
     fn all(_: &Line) -> bool {
         true
+    }
+
+    #[test]
+    fn a_proof_that_comes_before_the_entries_gives_what_it_gives_after_them() {
+        let a = TestAgency::named("harbor");
+        let (one, two) = (chain(&a, &[1, 2, 3, 4, 5]), chain(&a, &[1, 2, 3, 9]));
+        let (twin, other) = (one[3].signatures()[0].clone(), two[3].signatures()[0].clone());
+        let (low, high) = if one[3].id() < two[3].id() { (twin, other) } else { (other, twin) };
+        let everything: Vec<Entry> = one.iter().chain(&two[3..]).cloned().collect();
+        let after = {
+            let mut author = author(&a);
+            everything.iter().for_each(|e| drop(author.place(e, &NET)));
+            author
+        };
+        for held in 0..=3 {
+            let mut author = author(&a);
+            one[..held].iter().for_each(|e| drop(author.place(e, &NET)));
+            assert_eq!(author.prove(&low, &high, &NET), Ok(true));
+            for _ in 0..2 {
+                everything.iter().rev().for_each(|e| drop(author.place(e, &NET)));
+                everything.iter().for_each(|e| drop(author.place(e, &NET)));
+            }
+            assert_eq!(author.heads(false), after.heads(false), "with {held} entries before the proof");
+            assert_eq!(author.newest(LogKind::Pub).stem.len(), 3);
+        }
     }
 
     #[test]

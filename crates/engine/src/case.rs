@@ -167,6 +167,27 @@ impl Case {
         if self.requester == *me { self.target } else { self.requester }
     }
 
+    /// What was said on both sides, each after all that its sender had seen: the order in which the other side takes it.
+    /// Clocks can go back and decide nothing here but between statements that crossed.
+    pub fn in_order(&self) -> Vec<&Told> {
+        let (mut asked, mut answered) = (&self.asked[..], &self.answered[..]);
+        let mut order: Vec<&Told> = Vec::with_capacity(asked.len() + answered.len());
+        while let Some(next) = match (asked.first(), answered.first()) {
+            (Some(a), Some(b)) => {
+                let seen = |t: &Told, rest: &[Told]| !rest.iter().any(|r| Some(r.open.id) == t.open.seen_peer);
+                Some(if seen(a, answered) && (a.at <= b.at || !seen(b, asked)) { a } else { b })
+            }
+            (a, b) => a.or(b),
+        } {
+            match asked.first() {
+                Some(a) if a.open.id == next.open.id => asked = &asked[1..],
+                _ => answered = &answered[1..],
+            }
+            order.push(next);
+        }
+        order
+    }
+
     /// The statements of one side.
     pub fn side(&self, from: &Pid) -> &Vec<Told> {
         if self.requester == *from { &self.asked } else { &self.answered }

@@ -491,8 +491,9 @@ impl Engine {
         let HeadCheck::Waiting { since, must_reach, restored, answers } = &self.head else { return };
         let author = self.state.federation.author(&self.state.me).expect("hosted");
         let reached = must_reach.iter().all(|(log, seq, id)| {
-            let chains = author.log(*log).values();
-            chains.flat_map(crate::author::Chain::lines).any(|l| l.seq == *seq && l.id == *id)
+            let mut lines = author.log(*log).values().flat_map(crate::author::Chain::lines);
+            // one that is reserved will be signed as the same bytes: nobody else can have it if it was never sent
+            lines.any(|l| l.seq == *seq && l.id == *id) || self.state.reserved.iter().any(|r| r.header.id() == *id)
         });
         let level = answers.values().all(|l| *l);
         let known = self

@@ -26,6 +26,7 @@ pub mod federation;
 pub mod inbox;
 pub mod internal;
 pub mod keeping;
+mod lacking;
 pub mod line;
 pub mod listing;
 pub mod membership;

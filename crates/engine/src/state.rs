@@ -141,12 +141,13 @@ impl State {
         if !self.federation.is_participant(&self.me) {
             return false;
         }
-        // Itself not counted: with one other agency, that one's word is what there is to go by.
-        let others: Vec<Pid> = self.federation.full_agencies().into_iter().filter(|p| *p != self.me).collect();
-        let named = |pid: &&Pid| {
-            let checkpoint = self.federation.listing(pid).and_then(|l| l.checkpoint.as_ref());
-            checkpoint.is_some_and(|c| self.reached.contains(&c.record.state))
-        };
+        // Itself not counted: with one other agency, that one's word is what there is to go by. Nor those admitted
+        // since that have not spoken yet: they wait for the same, and would wait for each other for good.
+        let founders = self.federation.founders();
+        let checkpoint = |pid: &Pid| self.federation.listing(pid).and_then(|l| l.checkpoint.as_ref());
+        let speaks = |pid: &Pid| *pid != self.me && (founders.contains(pid) || checkpoint(pid).is_some());
+        let others: Vec<Pid> = self.federation.full_agencies().into_iter().filter(speaks).collect();
+        let named = |pid: &&Pid| checkpoint(pid).is_some_and(|c| self.reached.contains(&c.record.state));
         !others.is_empty()
             && others.iter().filter(named).count() >= crate::membership::quorum(others.len()).min(others.len())
     }

@@ -214,6 +214,57 @@ fn an_agency_is_admitted_by_the_silence_of_a_window_and_all_agree() {
 }
 
 #[test]
+fn agencies_that_are_admitted_together_do_not_wait_for_each_others_checkpoints() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    let names = ["amazon", "savanna", "han"];
+    let pids = names.map(|name| {
+        let applicant = TestAgency::named(name);
+        let application = Box::new(applicant.application(&w.network));
+        let pid = applicant.pid();
+        w.add(applicant);
+        w.input("harbor", Input::Apply { application, reply: 0 });
+        w.command("harbor", Command::Introduce(pid)).unwrap();
+        w.sync(&names);
+        pid
+    });
+    // one entry of each founder clears all of them: no node sees one of them in full standing without the others
+    for _ in 0..3 {
+        w.pass(1_001, &names);
+    }
+    w.sync(&[]);
+    w.pass(1, &[]);
+    for name in names {
+        assert_eq!(w.standing("harbor", name), Some(Standing::Participant));
+        assert!(w.nodes[name].engine.state().confirmed(), "{name} may speak");
+    }
+}
+
+#[test]
+fn a_header_that_is_reserved_and_already_marked_is_signed_after_a_crash() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    w.introduce("harbor", TestAgency::named("amazon"));
+    let (peer, network, now) = (w.pid("harbor"), w.network, w.now);
+    // the file beside the journal named the signed entry; the journal's last batch, which held it, was cut off
+    let node = w.nodes.get_mut("polder").unwrap();
+    let signed =
+        node.journal.iter().rposition(|f| matches!(f, Fact::Entry(k) if k.entry.header().pid == node.agency.pid()));
+    let signed = signed.unwrap();
+    let Fact::Entry(kept) = node.journal[signed].clone() else { unreachable!() };
+    let (id, seq) = (kept.entry.id(), kept.entry.header().seq);
+    node.journal.truncate(signed);
+    let mut again = engine(&w.charter, &node.agency);
+    node.journal.iter().for_each(|f| again.replay(f));
+    assert_eq!(again.state().reserved.iter().map(|r| r.header.id()).collect::<Vec<_>>(), [id], "reserved durably");
+    let mut node = Node { engine: again, ..w.nodes.remove("polder").unwrap() };
+    let step = node.engine.resume(now, vec![(LogKind::Pub, seq, id)], false, &[]);
+    node.take(step, network);
+    assert!(!node.engine.state().federation.holds(&id), "nothing is signed before the others have answered");
+    let step = node.engine.handle(Input::HeadAnswer { from: peer, level: true }, now + 6_000);
+    node.take(step, network);
+    assert!(node.engine.state().federation.holds(&id), "the same bytes are signed");
+}
+
+#[test]
 fn consent_of_all_admits_at_once_and_one_objection_bars() {
     let mut w = World::founded(&["harbor", "polder"]);
     let good = w.introduce("harbor", TestAgency::named("amazon"));

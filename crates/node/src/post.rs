@@ -8,6 +8,7 @@
 use crate::links::Links;
 use crate::office::Office;
 use crate::vault::VaultError;
+use lapwing_engine::case::Told;
 use lapwing_engine::step::{Answer, Input, read_locked_form};
 use lapwing_net::message::Protocol;
 use lapwing_net::peer::Peer;
@@ -204,11 +205,10 @@ fn give_back(office: &Office, peer: &Pid, heads: &[ThreadHeads]) -> CaseAnswer {
     for case in view.state.cases.values().filter(|c| c.peer(&office.me) == *peer && c.erased.is_none()) {
         let has = heads.iter().find(|h| h.thread == case.thread);
         let (own, theirs) = has.map_or((0, 0), |h| (h.own, h.theirs));
-        let mut lacking: Vec<(u64, bool, MsgId)> = Vec::new();
-        lacking.extend(case.side(peer).iter().skip(own as usize).map(|t| (t.at, true, t.open.id)));
-        lacking.extend(case.side(&office.me).iter().skip(theirs as usize).map(|t| (t.at, false, t.open.id)));
-        lacking.sort();
-        for (_, its_own, id) in lacking {
+        // in the order in which it can take them: a time is no order, for clocks go back
+        let lacks = |t: &&Told| t.open.msg_no >= if t.open.from == *peer { own } else { theirs };
+        for told in case.in_order().into_iter().filter(lacks) {
+            let (its_own, id) = (told.open.from == *peer, told.open.id);
             let signed =
                 if its_own { their_signed(office, &case.thread, &id) } else { own_signed(office, &case.thread, &id) };
             match signed.and_then(|s| sealed_for(office, peer, &s)) {

@@ -78,7 +78,7 @@ pub async fn pull(office: &Office, links: &Links, peer: Peer, plane: Plane) -> R
             };
             let view = office.view();
             for row in rows {
-                if let Some(want) = lacking(&view.state.federation, &row) {
+                if let Some(want) = view.state.federation.lacking(&row) {
                     level &= row.pid != office.me;
                     wants.push((row.log, want));
                 }
@@ -99,32 +99,6 @@ pub async fn pull(office: &Office, links: &Links, peer: Peer, plane: Plane) -> R
         }
     }
     Ok(level)
-}
-
-/// What we want of a log that the peer has like this; none if nothing.
-fn lacking(federation: &Federation, row: &HeadRow) -> Option<Want> {
-    let want = |from| Some(Want { pid: row.pid, log: row.log, epoch: row.epoch, from });
-    let author = federation.author(&row.pid)?;
-    let heads = author.heads(row.log == LogKind::Agy);
-    let mine = heads.iter().find(|h| h.log == row.log && h.epoch == row.epoch);
-    let Some(mine) = mine else { return want(0) };
-    if mine.id == row.id && mine.contested == row.contested {
-        return None;
-    }
-    if row.log == LogKind::Id || row.contested || mine.contested {
-        return want(0);
-    }
-    match row.next.cmp(&mine.next) {
-        std::cmp::Ordering::Greater => want(mine.next),
-        // the same length and another end: a fork that neither of us has seen whole
-        std::cmp::Ordering::Equal => want(0),
-        // it has less; if its end is not on our chain, that is a fork: its entry at that place shows it
-        std::cmp::Ordering::Less => {
-            let chain = author.log(row.log).get(&row.epoch)?;
-            let on_ours = chain.stem.iter().any(|l| l.id.0 == row.id.0);
-            if on_ours { None } else { want(row.next.saturating_sub(1)) }
-        }
-    }
 }
 
 async fn fetch(office: &Office, links: &Links, peer: Peer, wants: Vec<Want>) -> Result<usize, SyncError> {

@@ -587,3 +587,46 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_said_is_given_back_in_an_order_in_which_it_can_be_taken_whatever_the_clocks_did() {
+    let mut case = Case::new(&first());
+    // (by the requester, having seen so many of the other's, at): the clocks go back all the time
+    let said =
+        [(true, 0, 90), (true, 0, 10), (false, 2, 80), (false, 2, 5), (true, 1, 3), (true, 2, 70), (false, 4, 1)];
+    for (requester, seen, at) in said {
+        let open = of(&case, requester, if requester { Kind::Supplement } else { Kind::Progress }, seen);
+        let side = if requester { &mut case.asked } else { &mut case.answered };
+        side.push(Told::heard(open, at));
+    }
+    let order = case.in_order();
+    assert_eq!(order.len(), said.len());
+    let at = |id: MsgId| order.iter().position(|t| t.open.id == id).unwrap();
+    for told in &order {
+        for earlier in told.open.prev_own.into_iter().chain(told.open.seen_peer) {
+            assert!(at(earlier) < at(told.open.id), "it comes after all that its sender had seen");
+        }
+    }
+}
+
+fn first() -> Open {
+    let (from, to) = (ME, THEM);
+    Open {
+        thread: ThreadId([3; 32]),
+        id: MsgId([0; 32]),
+        msg_no: 0,
+        prev_own: None,
+        seen_peer: None,
+        from,
+        to,
+        kind: Kind::Submit,
+        clock: 0,
+        expires: 0,
+        handling: Tlp::Amber,
+        items: 2,
+        decisions: vec![],
+        blobs: vec![],
+        detail: None,
+        unknown: vec![],
+    }
+}

@@ -1,0 +1,33 @@
+//! What a node lacks of what a peer has: the question that anti-entropy turns on (protocol §5).
+
+use crate::federation::Federation;
+use lapwing_record::entry::LogKind;
+use lapwing_record::wire::{HeadRow, Want};
+
+impl Federation {
+    /// What we want of a log that a peer has like this; none if nothing, or if its author is not known here.
+    pub fn lacking(&self, row: &HeadRow) -> Option<Want> {
+        let want = |from| Some(Want { pid: row.pid, log: row.log, epoch: row.epoch, from });
+        let author = self.author(&row.pid)?;
+        let heads = author.heads(row.log == LogKind::Agy);
+        let mine = heads.iter().find(|h| h.log == row.log && h.epoch == row.epoch);
+        let Some(mine) = mine else { return want(0) };
+        if mine.id == row.id && mine.contested == row.contested {
+            return None;
+        }
+        if row.log == LogKind::Id || row.contested || mine.contested {
+            return want(0);
+        }
+        match row.next.cmp(&mine.next) {
+            std::cmp::Ordering::Greater => want(mine.next),
+            // the same length and another end: a fork that neither of us has seen whole
+            std::cmp::Ordering::Equal => want(0),
+            // it has less; if its end is not on our chain, that is a fork: its entry at that place shows it
+            std::cmp::Ordering::Less => {
+                let chain = author.log(row.log).get(&row.epoch)?;
+                let on_ours = chain.stem.iter().any(|l| l.id.0 == row.id.0);
+                if on_ours { None } else { want(row.next.saturating_sub(1)) }
+            }
+        }
+    }
+}

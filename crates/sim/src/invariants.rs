@@ -1,0 +1,492 @@
+//! The invariants of docs/protocol.md §7 that can be judged from outside the engine, each a function of the world.
+//!
+//! After each event: 1, 4, 7, 9, 18, 19, 21, 22, 23, 24, 25, 27 (its second half), 28, 29. At the end, when everything
+//! has been quiet for W + G + two minutes: 2, 3, 5, 10, 11, 22, 27.
+//!
+//! Not judged here, and why:
+//! - 6 (evaluation ends): a run that ends shows it; nothing else to look at.
+//! - 8 (clocks change no standing): follows here from 1 and 3, with clocks that jump and lie by ten years.
+//! - 12 (a stolen feed key): judged through 4 and 7, whose second opinion checks officers' signatures itself.
+//! - 13, 14, 15 (replay across contexts, codec, unknown types): properties of bytes, held by tests of `record`.
+//! - 16 (pruned nodes): nothing is pruned yet. 17 (amendments): nobody moves one here yet.
+//! - 20 (bounds under flood): nobody floods here yet. 26 (blobs): evidence is not part of the engine.
+
+use crate::node::{Node, Role};
+use crate::world::World;
+use lapwing_engine::author::MAX_FORKED;
+use lapwing_engine::engine::HeadCheck;
+use lapwing_engine::fact::NoticeKind;
+use lapwing_engine::federation::{Federation, Plane};
+use lapwing_engine::membership::{Standing, quorum};
+use lapwing_record::entry::{Entry, EntryType, LogKind};
+use lapwing_record::id::{Digest, Pid};
+use lapwing_record::statement::Kind;
+use std::collections::BTreeMap;
+
+type Judge = fn(&World) -> Result<(), String>;
+/// An invariant's name, and where it does not hold.
+pub type Failure = (&'static str, String);
+
+macro_rules! judges {
+    ($name:ident: $($judge:ident),* $(,)?) => {
+        const $name: &[(&str, Judge)] = &[$((stringify!($judge), $judge)),*];
+    };
+}
+
+judges!(AFTER_EACH:
+    invariant_01_equal_sets_equal_digests,
+    invariant_04_an_objection_held_bars,
+    invariant_07_no_admission_without_every_elector,
+    invariant_09_no_correct_author_is_forked,
+    invariant_18_nothing_of_a_stranger_is_kept,
+    invariant_19_no_agency_only_write_outside,
+    invariant_21_no_refusal_of_a_correct_peer,
+    invariant_22_a_promise_implies_durable,
+    invariant_23_receipts_verify,
+    invariant_24_threads_are_gap_free,
+    invariant_25_nothing_sealed_to_a_suspended,
+    invariant_27_nobody_falls_back_by_itself,
+    invariant_28_an_unconfirmed_node_signs_nothing_that_counts,
+    invariant_29_replay_is_live_state,
+);
+
+judges!(AT_THE_END:
+    invariant_03_all_heads_equal,
+    invariant_02_incremental_is_batch,
+    invariant_05_private_stances_change_nothing,
+    invariant_10_forks_are_known_everywhere,
+    invariant_11_contested_storage_is_bounded,
+    invariant_22_effect_exactly_once,
+    invariant_27_the_unopposed_are_admitted,
+    invariant_27_everyone_may_sign_again,
+);
+
+/// What must hold after each event.
+///
+/// # Errors
+/// The first invariant that does not.
+pub fn after_each(world: &mut World) -> Result<(), Failure> {
+    judge(world, AFTER_EACH)
+}
+
+/// What must hold at the end.
+///
+/// # Errors
+/// The first invariant that does not.
+pub fn at_the_end(world: &mut World) -> Result<(), Failure> {
+    judge(world, AFTER_EACH)?;
+    judge(world, AT_THE_END)
+}
+
+fn judge(world: &World, judges: &[(&'static str, Judge)]) -> Result<(), Failure> {
+    judges.iter().try_for_each(|(name, judge)| judge(world).map_err(|why| (*name, why)))
+}
+
+/// Correct nodes whose durable state changed with the last event.
+fn changed(world: &World) -> impl Iterator<Item = &Node> {
+    world.changed.iter().map(|n| &world.nodes[*n]).filter(|n| n.honest())
+}
+
+fn wrong(world: &World, number: &str) -> Result<(), String> {
+    for node in world.nodes.iter().filter(|n| n.honest()) {
+        if let Some((_, why)) = node.wrong.iter().find(|(of, _)| *of == number) {
+            return Err(format!("{}: {why}", node.name()));
+        }
+    }
+    Ok(())
+}
+
+/// Whoever has left has no say any more; everyone else of the founders has.
+fn live_founders<'a>(world: &'a World, node: &'a Node) -> impl Iterator<Item = Pid> + 'a {
+    let founders = world.nodes[..world.founders].iter().map(Node::pid);
+    founders.filter(|f| node.view.federation.standing(f) == Some(Standing::Participant))
+}
+
+/// Equal sets of entries give equal digests, in any order and with any duplication.
+pub fn invariant_01_equal_sets_equal_digests(world: &World) -> Result<(), String> {
+    for node in changed(world) {
+        let set = node.view.federation.heads_root(Plane::Pub);
+        if let Some(known) = world.states.get(&set).filter(|d| **d != node.view.digest) {
+            let (set, here) = (set.short(), node.view.digest.short());
+            return Err(format!("{}: heads {set} gave {} elsewhere and {here} here", node.name(), known.short()));
+        }
+    }
+    Ok(())
+}
+
+/// An incremental fold gives what a fold of everything at once gives, whatever the order.
+pub fn invariant_02_incremental_is_batch(world: &World) -> Result<(), String> {
+    let Some(node) = settled(world).next() else { return Ok(()) };
+    let mut entries: Vec<&Entry> = node.book.entries.values().collect();
+    entries.reverse();
+    let again = fold(world, &entries);
+    same(&again, node, "folded again in another order")
+}
+
+/// After healing all heads are equal, and with them everyone's standing and the directory.
+pub fn invariant_03_all_heads_equal(world: &World) -> Result<(), String> {
+    let mut first: Option<&Node> = None;
+    for node in settled(world) {
+        let other = *first.get_or_insert(node);
+        let planes: &[Plane] =
+            if node.agency.is_agency() && other.agency.is_agency() { &[Plane::Pub, Plane::Agy] } else { &[Plane::Pub] };
+        for plane in planes {
+            if node.view.federation.heads_root(*plane) != other.view.federation.heads_root(*plane) {
+                return Err(format!("{} and {} hold different logs of {plane:?}", other.name(), node.name()));
+            }
+        }
+        if node.view.federation.state_digest() != other.view.federation.state_digest() {
+            return Err(format!("{} and {} see different standings", other.name(), node.name()));
+        }
+        if directory(&node.view.federation) != directory(&other.view.federation) {
+            return Err(format!("{} and {} have different directories", other.name(), node.name()));
+        }
+    }
+    Ok(())
+}
+
+/// An elector's objection, once held, bars at every node that holds it. Of founders, who are everybody's electors, and
+/// of private-sector applicants, whom any agency in full standing bars.
+pub fn invariant_04_an_objection_held_bars(world: &World) -> Result<(), String> {
+    for node in changed(world) {
+        let federation = &node.view.federation;
+        for ((by, of), said) in node.book.words.0.iter().filter(|(_, said)| said.objects()) {
+            let elector = federation.founders().contains(by) || !federation.is_agency(of);
+            let counts = elector && federation.is_full_agency(by) && !federation.founders().contains(of);
+            if counts && federation.standing(of) == Some(Standing::Participant) {
+                let (by, of) = (name(world, by), name(world, of));
+                return Err(format!("{}: {of} takes part although {by} objects ({:?})", node.name(), said.ruling));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What private-sector participants and observers say changes nothing.
+pub fn invariant_05_private_stances_change_nothing(world: &World) -> Result<(), String> {
+    let Some(node) = settled(world).next() else { return Ok(()) };
+    let federation = &node.view.federation;
+    let speaks =
+        |e: &Entry| matches!(e.header().entry_type(), Some(EntryType::Stances | EntryType::Excuse | EntryType::Motion));
+    let entries: Vec<&Entry> = node.book.entries.values().collect();
+    let without: Vec<&Entry> =
+        entries.into_iter().filter(|e| federation.is_agency(&e.header().pid) || !speaks(e)).collect();
+    let again = fold(world, &without);
+    if again.state_digest() != federation.state_digest() {
+        return Err(format!("{}: without them standings differ", node.name()));
+    }
+    Ok(())
+}
+
+/// Nobody completes an admission without the word, or the quorum's excuse, of every live elector: of founders here, by
+/// a second opinion that reads entries and officers' signatures itself.
+pub fn invariant_07_no_admission_without_every_elector(world: &World) -> Result<(), String> {
+    for node in changed(world) {
+        let federation = &node.view.federation;
+        let full = federation.pids().filter(|p| federation.is_participant(p) && !federation.founders().contains(p));
+        for of in full {
+            let electors = federation.roster().electors(lapwing_engine::membership::Target::Participant(of));
+            let live = electors.iter().filter(|e| federation.is_participant(e)).count();
+            for founder in live_founders(world, node) {
+                let words = &node.book.words;
+                let excused =
+                    electors.iter().filter(|e| words.of(**e, of).excused.contains(&founder)).count() >= quorum(live);
+                let spoken = words.of(founder, of).agrees() || (excused && live >= 4);
+                if !spoken {
+                    let (of, founder) = (name(world, &of), name(world, &founder));
+                    return Err(format!("{}: {of} takes part without a word of {founder}", node.name()));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// No correct author is ever provably forked, after any crash and any restore.
+pub fn invariant_09_no_correct_author_is_forked(world: &World) -> Result<(), String> {
+    wrong(world, "09")?;
+    for node in changed(world) {
+        for other in world.nodes.iter().filter(|o| o.honest()) {
+            if node.view.federation.author(&other.pid()).is_some_and(|a| a.contested()) {
+                return Err(format!("{} sees the log of {} contested", node.name(), other.name()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A fork is known everywhere in the end.
+pub fn invariant_10_forks_are_known_everywhere(world: &World) -> Result<(), String> {
+    for rogue in world.nodes.iter().filter(|n| !n.honest()) {
+        let contested = |n: &&Node| n.view.federation.author(&rogue.pid()).is_some_and(|a| a.contested());
+        let knows = settled(world).filter(contested).count();
+        if knows != 0 && knows != settled(world).count() {
+            return Err(format!("the fork of {} is known to some only", rogue.name()));
+        }
+    }
+    Ok(())
+}
+
+/// What is kept of a contested log is bounded.
+pub fn invariant_11_contested_storage_is_bounded(world: &World) -> Result<(), String> {
+    for node in settled(world) {
+        for author in world.nodes.iter().filter_map(|n| node.view.federation.author(&n.pid())) {
+            let chains = [LogKind::Pub, LogKind::Agy].into_iter().flat_map(|log| author.log(log).values());
+            if chains.filter_map(|c| c.fork.as_ref()).any(|f| f.lines.len() > MAX_FORKED) {
+                return Err(format!("{} keeps too much of a contested log", node.name()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Nothing of a stranger that was never introduced is kept outside the inbox.
+pub fn invariant_18_nothing_of_a_stranger_is_kept(world: &World) -> Result<(), String> {
+    wrong(world, "18")
+}
+
+/// No agency-only write begins toward a peer outside full agency standing.
+pub fn invariant_19_no_agency_only_write_outside(world: &World) -> Result<(), String> {
+    for (from, to, what) in &world.agency_writes {
+        let (from, to) = (&world.nodes[*from], &world.nodes[*to]);
+        if from.honest() && !from.view.federation.is_full_agency(&to.pid()) {
+            let standing = from.view.federation.standing(&to.pid());
+            return Err(format!("{} sends {what} to {} ({standing:?})", from.name(), to.name()));
+        }
+    }
+    Ok(())
+}
+
+/// Nothing that a correct author wrote and a correct peer sent is refused as invalid.
+pub fn invariant_21_no_refusal_of_a_correct_peer(world: &World) -> Result<(), String> {
+    wrong(world, "21")
+}
+
+/// A receipt, or a signature that an objection is held, implies that it is durable.
+pub fn invariant_22_a_promise_implies_durable(world: &World) -> Result<(), String> {
+    wrong(world, "22")?;
+    for node in changed(world) {
+        if let Some(id) = node.promised.0.iter().find(|id| !node.book.ids.contains(id)) {
+            return Err(format!("{} signed for entry {} and does not hold it", node.name(), id.short()));
+        }
+        if let Some(id) = node.promised.1.iter().find(|id| !node.book.heard.contains(id)) {
+            return Err(format!("{} receipted statement {} and does not hold it", node.name(), id.short()));
+        }
+    }
+    Ok(())
+}
+
+/// What was acknowledged is at its target, exactly once, and its people were told once.
+pub fn invariant_22_effect_exactly_once(world: &World) -> Result<(), String> {
+    for node in settled(world) {
+        for case in node.view.cases.values() {
+            let target = &world.nodes[world.index[&case.peer(&node.pid())]];
+            if !target.honest() {
+                continue;
+            }
+            let receipted = case
+                .side(&node.pid())
+                .iter()
+                .filter(|t| t.delivery.as_ref().is_some_and(|d| d.receipt.as_ref().is_some_and(|r| !r.0.is_empty())));
+            for told in receipted {
+                let there = target.view.case(&case.thread);
+                let times = there.map_or(0, |c| {
+                    c.side(&node.pid()).iter().filter(|t| t.open.id == told.open.id && t.refused.is_none()).count()
+                });
+                if times != 1 {
+                    let (id, from, to) = (told.open.id.short(), node.name(), target.name());
+                    return Err(format!("statement {id} of {from}, receipted by {to}, is there {times} times"));
+                }
+                let of_case = |n: &&lapwing_engine::state::Noticed| {
+                    n.notice.kind == NoticeKind::ReferralStored && n.notice.subject == Some(Digest(case.thread.0))
+                };
+                let notices = target.view.notices.values().filter(of_case).count();
+                if told.open.kind == Kind::Submit && notices != 1 {
+                    return Err(format!("{} was told {notices} times of a referral", target.name()));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every receipt that came home verifies offline and is for exactly the bytes that were signed.
+pub fn invariant_23_receipts_verify(world: &World) -> Result<(), String> {
+    wrong(world, "23")
+}
+
+/// Both sides of every case are gap-free, also after a restore.
+pub fn invariant_24_threads_are_gap_free(world: &World) -> Result<(), String> {
+    for node in changed(world) {
+        for case in node.view.cases.values() {
+            for side in [&case.asked, &case.answered] {
+                let mut before = None;
+                for (number, told) in side.iter().enumerate() {
+                    if told.open.msg_no != number as u64 || told.open.prev_own != before {
+                        return Err(format!("{}: case {} has a gap", node.name(), case.thread.short()));
+                    }
+                    before = Some(told.open.id);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Nothing is sealed to a recipient that is suspended, or whose log is contested.
+pub fn invariant_25_nothing_sealed_to_a_suspended(world: &World) -> Result<(), String> {
+    for (from, to) in &world.sealed {
+        let (from, to) = (&world.nodes[*from], &world.nodes[*to]);
+        let federation = &from.view.federation;
+        let contested = federation.author(&to.pid()).is_some_and(|a| a.contested());
+        if from.honest() && (!federation.is_participant(&to.pid()) || contested) {
+            let standing = federation.standing(&to.pid());
+            return Err(format!("{} sends a statement to {} ({standing:?})", from.name(), to.name()));
+        }
+    }
+    Ok(())
+}
+
+/// Where everybody is honest, nobody in full standing falls back without an objection.
+pub fn invariant_27_nobody_falls_back_by_itself(world: &World) -> Result<(), String> {
+    if world.nodes.iter().any(|n| !n.honest()) {
+        return Ok(());
+    }
+    for node in changed(world) {
+        let federation = &node.view.federation;
+        if node.book.words.0.values().any(|said| said.objects()) {
+            continue;
+        }
+        for (pid, stood) in node.stood.iter().filter(|(_, s)| **s == Standing::Participant) {
+            let now = federation.standing(pid);
+            if now != Some(Standing::Participant) && now != Some(Standing::Left) {
+                return Err(format!("{}: {} fell from {stood:?} to {now:?}", node.name(), name(world, pid)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where everybody is honest and alive, whoever was introduced and is not objected to takes part.
+pub fn invariant_27_the_unopposed_are_admitted(world: &World) -> Result<(), String> {
+    if world.nodes.iter().any(|n| n.role != Role::Honest) {
+        return Ok(());
+    }
+    let Some(node) = settled(world).next() else { return Ok(()) };
+    let federation = &node.view.federation;
+    let objected = node.book.words.0.values().any(|said| said.objects());
+    for pid in federation.pids().filter(|_| !objected) {
+        let standing = federation.standing(&pid);
+        if standing != Some(Standing::Participant) && standing != Some(Standing::Left) {
+            let long = federation_saw(world, &pid).is_some_and(|at| world.now > at + 150_000);
+            if long {
+                return Err(format!("{} is {standing:?} still", name(world, &pid)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// After any crash and any restore a correct participant comes to sign again, once the others can be reached. An older
+/// copy whose last entry nobody else has waits for its administrator instead: that it may not go on is the promise.
+pub fn invariant_27_everyone_may_sign_again(world: &World) -> Result<(), String> {
+    for node in settled(world) {
+        if let HeadCheck::Waiting { must_reach, answers, restored, .. } = node.engine.head() {
+            let others = || world.nodes.iter().filter(|n| n.pid() != node.pid());
+            if *restored && must_reach.iter().any(|(.., id)| !others().any(|o| o.book.ids.contains(id))) {
+                continue;
+            }
+            let reach = must_reach.iter().map(|(log, seq, id)| format!("{}/{seq} {}", log.number(), id.short()));
+            let (reach, answers) = (reach.collect::<Vec<_>>().join(", "), answers.len());
+            return Err(format!("{} does not sign: {answers} answers, must reach {reach}", node.name()));
+        }
+    }
+    Ok(())
+}
+
+/// An unconfirmed node signs nothing that counts.
+pub fn invariant_28_an_unconfirmed_node_signs_nothing_that_counts(world: &World) -> Result<(), String> {
+    wrong(world, "28")
+}
+
+/// Replaying the journal gives the live state.
+pub fn invariant_29_replay_is_live_state(world: &World) -> Result<(), String> {
+    for node in changed(world) {
+        if let (Some(live), Some(replayed)) = (node.last_durable, node.replayed)
+            && live != replayed
+        {
+            return Err(format!("{}: the journal gives another state than it had", node.name()));
+        }
+    }
+    Ok(())
+}
+
+// -- helpers --------------------------------------------------------------------------------------------------------
+
+/// Correct nodes that take part in full, by their own view.
+fn settled(world: &World) -> impl Iterator<Item = &Node> {
+    let correct = world.nodes.iter().filter(|n| n.honest());
+    correct.filter(|n| n.view.my_standing() == Some(Standing::Participant))
+}
+
+fn name(world: &World, pid: &Pid) -> String {
+    world.index.get(pid).map_or_else(|| pid.short(), |n| world.nodes[*n].name().to_owned())
+}
+
+/// When the first founder noted a participant, in virtual time.
+fn federation_saw(world: &World, pid: &Pid) -> Option<u64> {
+    let target = lapwing_engine::membership::Target::Participant(*pid);
+    let noted = world.nodes[..world.founders].iter().filter_map(|f| f.view.noted.get(&target).copied());
+    noted.min()
+}
+
+/// Everything folded anew, in the order given, over and over until nothing more fits.
+fn fold(world: &World, entries: &[&Entry]) -> Federation {
+    let mut federation = Federation::found(&world.charter);
+    loop {
+        let before = federation.entries();
+        for entry in entries {
+            let _ = federation.place(entry);
+        }
+        if federation.entries() == before {
+            return federation;
+        }
+    }
+}
+
+fn same(again: &Federation, node: &Node, how: &str) -> Result<(), String> {
+    let live = &node.view.federation;
+    if again.heads_root(Plane::Pub) != live.heads_root(Plane::Pub) {
+        return Err(format!("{}: {how}, the heads differ", node.name()));
+    }
+    if again.state_digest() != live.state_digest() {
+        return Err(format!("{}: {how}, the standings differ", node.name()));
+    }
+    Ok(())
+}
+
+/// The directory: what everyone's records say in the end.
+fn directory(federation: &Federation) -> BTreeMap<Pid, Vec<Digest>> {
+    let keys = |pid: &Pid| -> Vec<Digest> {
+        let listing = federation.listing(pid);
+        listing.map_or_else(Vec::new, |l| l.kem_keys.values().map(|k| Digest(k.entry.0)).collect())
+    };
+    federation.pids().map(|pid| (pid, keys(&pid))).collect()
+}
+
+impl World {
+    /// Keeps what the judges compare the next event with.
+    pub(crate) fn remember(&mut self) {
+        for n in self.changed.clone() {
+            let node = &mut self.nodes[n];
+            if node.honest() {
+                let set = node.view.federation.heads_root(Plane::Pub);
+                self.states.insert(set, node.view.digest);
+            }
+            let federation = &node.view.federation;
+            node.stood = federation.pids().filter_map(|p| Some((p, federation.standing(&p)?))).collect();
+            node.last_durable = None;
+            node.replayed = None;
+        }
+    }
+}
