@@ -217,7 +217,7 @@ fn an_agency_is_admitted_by_the_silence_of_a_window_and_all_agree() {
 fn agencies_that_are_admitted_together_do_not_wait_for_each_others_checkpoints() {
     let mut w = World::founded(&["harbor", "polder"]);
     let names = ["amazon", "savanna", "han"];
-    let pids = names.map(|name| {
+    for name in names {
         let applicant = TestAgency::named(name);
         let application = Box::new(applicant.application(&w.network));
         let pid = applicant.pid();
@@ -225,8 +225,7 @@ fn agencies_that_are_admitted_together_do_not_wait_for_each_others_checkpoints()
         w.input("harbor", Input::Apply { application, reply: 0 });
         w.command("harbor", Command::Introduce(pid)).unwrap();
         w.sync(&names);
-        pid
-    });
+    }
     // one entry of each founder clears all of them: no node sees one of them in full standing without the others
     for _ in 0..3 {
         w.pass(1_001, &names);
