@@ -71,6 +71,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
         &["other_agencies_contacted", "agencies_contacted", "proceedings_elsewhere", "do_not_contact"],
     ),
     ("K  Declarations", &["declarations"]),
+    ("L  Complaints of a batch", &["complaints"]),
 ];
 
 /// The pages.
@@ -199,6 +200,7 @@ fn pro_forma(leaving: &Leaving, form: &Form) -> Vec<Block> {
             ["harm"] => harm(&leaving.detail.life.assessments),
             ["assistance"] => assistance(leaving, form),
             ["evidence"] => evidence(leaving, form),
+            ["complaints"] => complaints(leaving, form),
             _ => fields(&json, names),
         };
         if !inside.is_empty() {
@@ -305,6 +307,44 @@ fn harm(assessments: &[AssessmentView]) -> Vec<Block> {
     rows.push(total);
     let columns = names.into_iter().map(|(name, weight)| Column { name, weight }).collect();
     vec![Block::Table { columns, rows }]
+}
+
+/// Each complaint of a batch, with what became of it.
+fn complaints(leaving: &Leaving, form: &Form) -> Vec<Block> {
+    let outcomes = &leaving.detail.life.complaints;
+    let row = |(number, complaint): (usize, &lapwing_record::form::Complaint)| {
+        let conduct: Vec<String> = complaint.conduct.iter().map(|c| words::coded(c.code())).collect();
+        let loss = complaint.loss.as_ref().map(|l| format!("{} {} (minor units)", l.amount, l.currency));
+        let outcome = outcomes.iter().find(|o| o.complaint == number as u64).map(|o| {
+            lines(&[
+                words::coded(&o.outcome),
+                named("With", text(&o.merged_with)),
+                o.note.clone().unwrap_or_default(),
+                named("Said", o.said.clone()),
+            ])
+        });
+        vec![
+            number.to_string(),
+            lines(&[complaint.reference.clone(), complaint.received.clone()]),
+            lines(&[
+                words::coded(complaint.channel.code()),
+                format!("{}: {}", words::coded(complaint.sender.kind.code()), complaint.sender.value),
+            ]),
+            conduct.join("\n"),
+            lines(&[
+                complaint.country.clone(),
+                named("Loss", loss.unwrap_or_default()),
+                named("Shown by item", text(&complaint.evidence)),
+            ]),
+            outcome.unwrap_or_default(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = form.complaints.iter().flatten().enumerate().map(row).collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let names = [("No.", 1), ("Reference, day", 4), ("Sender", 5), ("Conduct", 5), ("From, loss", 4), ("Outcome", 5)];
+    vec![table(&names, rows)]
 }
 
 fn assistance(leaving: &Leaving, form: &Form) -> Vec<Block> {
@@ -538,7 +578,7 @@ mod tests {
             "subject": "x", "tlp": "amber", "harm": harm, "submitted": "2026-11-01T10:00:00.000Z",
             "changed": "2026-11-01T10:00:00.000Z", "stuck": null, "overdue": false, "form": form, "harm_table": table,
             "life": { "items": { "0": "accepted" }, "due": [], "form_history": [],
-                "assessments": [assessment("requester"), assessment("target")], "consents": [], "transfers": [],
+                "assessments": [assessment("requester"), assessment("target")], "consents": [], "transfers": [], "complaints": [],
                 "read_by_requester": null, "read_by_target": null },
             "timeline": (0..statements).map(statement).collect::<Vec<_>>(), "withheld_parties": 1,
             "decisions": { "0": "accept" }, "evidence": [], "as_of": 0,
