@@ -14,7 +14,9 @@ use lapwing_record::entry::{Entry, LogKind};
 use lapwing_record::id::{EntryId, MsgId, Pid};
 use lapwing_store::index::{Batch, Index, IndexError, Order};
 use lapwing_store::journal::{JournalReader, MAX_PAYLOAD, Position, ReadError};
+use std::collections::HashMap;
 use std::ops::Bound;
+use std::sync::{Mutex, PoisonError};
 
 /// Records noted at a time when the index is made anew.
 const REBUILD_BATCH: u64 = 4096;
@@ -39,6 +41,28 @@ pub struct Book {
     pub journal: JournalReader,
     /// The index.
     pub index: Index,
+    /// Where statements and notes lie, read from the journal itself while the index cannot tell.
+    pub places: Mutex<Places>,
+}
+
+/// Where statements and notes lie, as far as the journal was read.
+#[derive(Default)]
+pub struct Places {
+    upto: Option<Position>,
+    of: HashMap<MsgId, Position>,
+}
+
+/// The statement or note that a fact holds.
+fn message_of(fact: &Fact) -> Option<MsgId> {
+    match fact {
+        Fact::Said(s) | Fact::Recovered(s) => Some(s.open.id),
+        Fact::Heard(h) => Some(h.open.id),
+        Fact::Internal(i) => match &i.matter {
+            Matter::Note((n, ..)) => Some(note_id(&i.thread, *n)),
+            Matter::Assigned(_) => None,
+        },
+        _ => None,
+    }
 }
 
 /// A fact's bytes in the journal.
@@ -69,14 +93,12 @@ pub fn note(fact: &Fact, position: Position, batch: &mut Batch) {
             let key = entry_key(&h.pid, h.log, h.epoch, h.seq, Some(&kept.entry.id()));
             batch.put("entry", &key, &position.to_bytes());
         }
-        Fact::Said(s) | Fact::Recovered(s) => batch.put("message", &s.open.id.0, &position.to_bytes()),
-        Fact::Internal(i) => {
-            if let Matter::Note((n, ..)) = &i.matter {
-                batch.put("message", &note_id(&i.thread, *n).0, &position.to_bytes());
+        Fact::Said(_) | Fact::Recovered(_) | Fact::Heard(_) | Fact::Internal(_) => {
+            if let Some(id) = message_of(fact) {
+                batch.put("message", &id.0, &position.to_bytes());
             }
         }
         Fact::Audited(row) => batch.put("audit", &row.n.to_be_bytes(), &position.to_bytes()),
-        Fact::Heard(h) => batch.put("message", &h.open.id.0, &position.to_bytes()),
         Fact::Declined(d) => batch.put("message", &d.open.id.0, &position.to_bytes()),
         _ => {}
     }
@@ -150,9 +172,32 @@ impl Book {
         Ok(rows)
     }
 
+    /// Where a statement or note lies, by the journal alone: a full disk may take the index for a while, and reads go on.
+    fn place(&self, id: &MsgId) -> Result<Option<Position>, BookError> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if !places.of.contains_key(id) {
+            for record in self.journal.replay(places.upto) {
+                let (position, bytes) = record?;
+                if let Some(id) = message_of(&read_fact(position, &bytes)?) {
+                    places.of.insert(id, position);
+                }
+                places.upto = Some(position);
+            }
+        }
+        Ok(places.of.get(id).copied())
+    }
+
     /// The locked content of a statement or note.
     pub fn locked(&self, id: &MsgId) -> Result<Option<Bytes>, BookError> {
-        let Some(value) = self.index.get("message", &id.0)? else { return Ok(None) };
+        let value = match self.index.get("message", &id.0) {
+            Ok(Some(value)) => value,
+            // whoever asks knows the id from the state, so it is in the journal
+            Ok(None) | Err(IndexError::Broken(_)) => match self.place(id)? {
+                Some(position) => position.to_bytes().to_vec(),
+                None => return Ok(None),
+            },
+            Err(error) => return Err(error.into()),
+        };
         Ok(match self.fact_at(&value)? {
             Some(Fact::Said(s) | Fact::Recovered(s)) => Some(s.locked),
             Some(Fact::Heard(h)) => Some(h.locked),

@@ -362,7 +362,7 @@ impl Node {
             network,
             settings: settings.clone(),
             vault,
-            book: Book { journal: journal.reader(), index },
+            book: Book { journal: journal.reader(), index, places: Default::default() },
             blobs,
             search,
             searches,

@@ -116,7 +116,11 @@ fn start(agency: &TestAgency, file: &CharterFile) -> (TestNode, Arc<Copying>, mp
         settings: Settings::default(),
         erasures: folder.erasures(),
         vault: Vault::new(agency.pid(), network, agency.feed.clone(), keyring).unwrap(),
-        book: Book { journal: journal.reader(), index: Index::open(&folder.index(), 1 << 20).unwrap() },
+        book: Book {
+            journal: journal.reader(),
+            index: Index::open(&folder.index(), 1 << 20).unwrap(),
+            places: Default::default(),
+        },
         blobs: BlobStore::open(disk, &folder.blobs()).unwrap(),
         search: {
             let search = Search::open(&folder.search(), &[2; 32]).unwrap();
