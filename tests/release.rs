@@ -245,6 +245,16 @@ fn a_party_of_a_stricter_marking_is_left_out_for_who_may_not_see_it() {
         let text = String::from_utf8(csv.body).unwrap();
         assert!(csv.status == 200 && !text.replace(&format!("{MARKER}.eml"), "").contains(MARKER), "{text}");
     }
+    // a later version of the form under a stricter marking: its words stay where that marking keeps them
+    let change = json!({ "kind": "supplement", "text": "Renamed.", "form": { "subject_line": MARKER, "tlp": "red", "parties": [] } });
+    let say = scene.world.town.client("harbour", Op::Say).unwrap();
+    let _: Value = say.call(Op::Say, &[&scene.thread], &[], &change).unwrap();
+    let row = |role| -> Value {
+        let list: Value = serde_json::from_slice(&scene.get(role, "/referrals").body).unwrap();
+        list["items"].as_array().unwrap().iter().find(|r| r["thread"] == *scene.thread).unwrap().clone()
+    };
+    until("the officer sees the new subject", 30, || (row(Role::Officer)["subject"] == MARKER).then_some(()));
+    assert_eq!(row(Role::Analyst)["subject"], "plain");
 }
 
 #[test]

@@ -123,8 +123,11 @@ impl Book {
                     index.apply(std::mem::take(&mut batch), position)?;
                 }
             }
-            Ok(last.map_or(Ok(()), |last| index.apply(batch, last))?)
-        })
+            Ok::<(), BookError>(last.map_or(Ok(()), |last| index.apply(batch, last))?)
+        })?;
+        // it can tell again
+        *self.places.lock().unwrap_or_else(PoisonError::into_inner) = Places::default();
+        Ok(())
     }
 
     /// Entries of one epoch of a log, by place, from `from` on: at most `max` bytes of them, and whether there are more.

@@ -60,8 +60,10 @@ impl Desk {
         let thread = names::thread(state, path(call, "thread"))?;
         let case = state.case(&thread).ok_or_else(|| super::not_found("there is no such case here"))?;
         let exit = reader(call);
-        let submit = case.asked.first().map_or(Ok(()), |t| shows(state.me, case, t, &consents(case, state.me), exit));
-        submit.map_err(|rules| not_released(exit, &rules))?;
+        // a note may speak of anything that was said
+        let consents = consents(case, state.me);
+        let shown = |told| shows(state.me, case, told, &consents, exit).map_err(|rules| not_released(exit, &rules));
+        case.asked.iter().chain(&case.answered).try_for_each(shown)?;
         let notes = state.internal(&thread).notes.into_iter().enumerate();
         page(call, &view, notes.map(|(n, note)| (format!("{n:010}"), (n as u64, note))).collect(), |(n, note)| {
             Ok(NoteView {

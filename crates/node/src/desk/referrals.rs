@@ -117,8 +117,7 @@ impl Desk {
         let consents = consents(case, state.me);
         let submit = case.asked.first().map_or(Ok(()), |told| shows(state.me, case, told, &consents, exit));
         submit.map_err(|rules| not_released(exit, &rules))?;
-        let mut versions = forms::versions(&self.office, case).unwrap_or_default();
-        versions.retain(|v| shows(state.me, case, v.told, &consents, exit).is_ok());
+        let mut versions = self.shown_versions(case, &consents, exit);
         let left_out =
             versions.iter_mut().map(|v| withhold_parties(&mut v.stated, state.me, case.requester, &consents, exit));
         let withheld_parties = left_out.max().unwrap_or_default();
@@ -157,10 +156,20 @@ impl Desk {
         forms::current(&versions).ok_or_else(|| super::not_found("the referral itself is not here"))
     }
 
-    /// The pro forma, unless its marking keeps it from who reads.
+    /// The versions of the pro forma that who reads may see; none where the first is kept from it.
+    fn shown_versions<'a>(&self, case: &'a Case, consents: &[Consent], exit: Exit) -> Vec<forms::Version<'a>> {
+        let shown = |told: &Told| shows(self.office.me, case, told, consents, exit).is_ok();
+        if !case.asked.first().is_some_and(shown) {
+            return Vec::new();
+        }
+        let mut versions = forms::versions(&self.office, case).unwrap_or_default();
+        versions.retain(|v| shown(v.told));
+        versions
+    }
+
+    /// The pro forma as far as who reads may see it.
     fn shown_form(&self, case: &Case, exit: Exit) -> Option<Form> {
-        let shown = shows(self.office.me, case, case.asked.first()?, &consents(case, self.office.me), exit).is_ok();
-        if shown { self.form(case).ok() } else { None }
+        forms::current(&self.shown_versions(case, &consents(case, self.office.me), exit))
     }
 
     /// The evidence that statements of a case name, in their order.

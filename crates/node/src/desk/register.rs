@@ -215,6 +215,9 @@ fn row(state: &State, registered: &Registered) -> ArrangementRow {
 
 /// What is wrong with the arrangements that a pro forma names: each stands between the two, or is the Plan itself.
 pub(super) fn arrangement_faults(state: &State, to: &Pid, named: &[String], now: u64) -> Vec<FieldFault> {
+    if named.iter().all(|code| code == LAP_BEST_EFFORTS) {
+        return Vec::new();
+    }
     let shared = lapwing_engine::register::agreed_with(&state.federation, &state.me, now);
     let stands =
         |code: &String| code == LAP_BEST_EFFORTS || shared.get(code).is_some_and(|parties| parties.contains(to));

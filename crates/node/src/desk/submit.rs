@@ -66,6 +66,7 @@ impl Desk {
         let view = self.view();
         // the same submission again, after an answer that was lost
         if let Some(case) = view.state.case(&thread).filter(|c| c.requester == view.state.me) {
+            self.note_ahead(thread, super::name_of_caller(&call), wanted.ahead_because.as_deref()).await?;
             clerk::grant_due(&self.office, &thread).await?;
             let id = case
                 .asked
@@ -120,13 +121,20 @@ impl Desk {
             lock: self.case_lock(&thread)?,
         };
         let id = self.utter(said).await?;
-        if let Some(why) = ahead_because {
-            self.keep_note(thread, &by, NoteKind::SentAhead, why).await?;
-        }
+        self.note_ahead(thread, &by, ahead_because).await?;
         tokio::task::block_in_place(|| self.end_draft(&thread));
         clerk::grant_due(&self.office, &thread).await?;
         tracing::info!(case = %thread.short(), "a referral was submitted");
         status_json(202, &Said { thread: thread.to_string(), id: id.to_string() })
+    }
+
+    /// Keeps why a referral went ahead of a more harmful one, once: the same submission again finds it, or makes up for it.
+    async fn note_ahead(&self, thread: ThreadId, by: &str, why: Option<&str>) -> Result<(), Problem> {
+        let noted = self.view().state.internal(&thread).notes.iter().any(|n| n.kind == NoteKind::SentAhead);
+        match why.filter(|_| !noted) {
+            Some(why) => self.keep_note(thread, by, NoteKind::SentAhead, why).await,
+            None => Ok(()),
+        }
     }
 
     /// Whom it goes to and what it says: as asked for, else as it was saved in the draft.
