@@ -25,6 +25,7 @@ use lapwing_record::entry::{Draft, Entry, EntryType, LogKind};
 use lapwing_record::id::{Digest, EntryId, MsgId, Pid, ThreadId};
 use lapwing_record::idlog::{IdLog, check_application};
 use lapwing_record::membership::Application;
+use lapwing_record::wire::HeadRow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The audit row of an own entry: signed by the node, whoever approved it.
@@ -74,8 +75,8 @@ pub enum HeadCheck {
         must_reach: Vec<(LogKind, u64, EntryId)>,
         /// Whether this is a restored or stale copy.
         restored: bool,
-        /// Peers that answered, and whether we have all that they have of us.
-        answers: BTreeMap<Pid, bool>,
+        /// Peers that answered, and the heads of our own logs that they have and that were not here then.
+        answers: BTreeMap<Pid, Vec<HeadRow>>,
     },
 }
 
@@ -219,9 +220,9 @@ impl Engine {
                 self.returned.insert(pid);
             }
             Input::PeerDown(pid) => drop(self.connected.remove(&pid)),
-            Input::HeadAnswer { from, level } => {
+            Input::HeadAnswer { from, lacking } => {
                 if let HeadCheck::Waiting { answers, .. } = &mut self.head {
-                    answers.insert(from, level);
+                    answers.insert(from, lacking);
                 }
             }
             Input::ThreadsLevel(pid) => {
@@ -495,7 +496,8 @@ impl Engine {
             // one that is reserved will be signed as the same bytes: nobody else can have it if it was never sent
             lines.any(|l| l.seq == *seq && l.id == *id) || self.state.reserved.iter().any(|r| r.header.id() == *id)
         });
-        let level = answers.values().all(|l| *l);
+        // what one of them had may have come from another: whoever answered need not be there to say so again
+        let level = answers.values().flatten().all(|head| self.state.federation.lacking(head).is_none());
         let known = self
             .state
             .federation

@@ -192,6 +192,9 @@ impl Federation {
         let mut params = self.charter.params.clone();
         let mut done = Vec::new();
         let adopted: BTreeSet<EntryId> = self.roster.adopted().into_iter().collect();
+        if adopted.is_empty() {
+            return (done, params);
+        }
         loop {
             let base = params.digest();
             // one per base: honest nodes seat one, so that two can be adopted only where a third of them lie

@@ -10,6 +10,7 @@ use lapwing_record::identity::Act;
 use lapwing_record::membership::{Application, Target};
 use lapwing_record::sign::{Detached, Sign1};
 use lapwing_record::statement::{BlobRef, Delivered, Kind, Refusal, Stmt, Tlp, VerifiedStmt};
+use lapwing_record::wire::HeadRow;
 
 /// Names a waiting caller; the driver keeps the other end.
 pub type ReplyTo = u64;
@@ -81,8 +82,8 @@ pub enum Input {
     HeadAnswer {
         /// Who answered.
         from: Pid,
-        /// Whether everything that it has of us is here.
-        level: bool,
+        /// Heads of our own logs that it has and that are not here; none where everything that it has of us is.
+        lacking: Vec<HeadRow>,
     },
     /// After a restore: the other side has returned what we lacked of our cases with it.
     ThreadsLevel(Pid),

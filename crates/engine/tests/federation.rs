@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use lapwing_engine::author::Placed;
-use lapwing_engine::engine::{Config, Engine};
+use lapwing_engine::author::{Head, Placed};
+use lapwing_engine::engine::{Config, Engine, HeadCheck};
 use lapwing_engine::fact::Fact;
 use lapwing_engine::federation::Plane;
 use lapwing_engine::membership::Standing;
@@ -16,6 +16,7 @@ use lapwing_record::identity::{Act, Category};
 use lapwing_record::idlog::IdLog;
 use lapwing_record::membership::{Stance, Stances, Target, What};
 use lapwing_record::testkit::{TestAgency, charter_of};
+use lapwing_record::wire::HeadRow;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A node: its keys, its engine, its journal.
@@ -258,7 +259,7 @@ fn a_header_that_is_reserved_and_already_marked_is_signed_after_a_crash() {
     let step = node.engine.resume(now, vec![(LogKind::Pub, seq, id)], false, &[]);
     node.take(step, network);
     assert!(!node.engine.state().federation.holds(&id), "nothing is signed before the others have answered");
-    let step = node.engine.handle(Input::HeadAnswer { from: peer, level: true }, now + 6_000);
+    let step = node.engine.handle(Input::HeadAnswer { from: peer, lacking: Vec::new() }, now + 6_000);
     node.take(step, network);
     assert!(node.engine.state().federation.holds(&id), "the same bytes are signed");
 }
@@ -456,6 +457,10 @@ fn an_older_copy_signs_nothing_until_its_own_head_is_back() {
     w.pass(2_000, &[]);
     let tip = w.nodes["harbor"].engine.state().tip(LogKind::Pub).unwrap();
     let own: Vec<Entry> = w.nodes["harbor"].entries();
+    let federation = &w.nodes["harbor"].engine.state().federation;
+    let head = federation.author(&w.pid("harbor")).unwrap().heads(false).into_iter().find(|h| h.log == LogKind::Pub);
+    let Head { log, epoch, next, id, contested } = head.unwrap();
+    let theirs = HeadRow { pid: w.pid("harbor"), log, epoch, next, id, contested };
     // the copy starts; the high-water file names what is missing
     let agency = TestAgency::named("harbor");
     let mut copy = engine(&w.charter, &agency);
@@ -465,7 +470,7 @@ fn an_older_copy_signs_nothing_until_its_own_head_is_back() {
     w.now += 60_000;
     let step = copy.handle(Input::Wake, w.now);
     assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))), "waiting alone is not enough for a copy");
-    let step = copy.handle(Input::HeadAnswer { from: w.pid("polder"), level: false }, w.now);
+    let step = copy.handle(Input::HeadAnswer { from: w.pid("polder"), lacking: vec![theirs] }, w.now);
     assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))));
     let step = copy.handle(
         Input::Local {
@@ -481,10 +486,14 @@ fn an_older_copy_signs_nothing_until_its_own_head_is_back() {
         w.now,
     );
     assert!(step.effects.iter().any(|e| matches!(e, Effect::Reply(1, Err(Refused::HeadUnchecked(_))))));
-    // its own entries come back, and the peer has nothing more of it
-    let step = copy.handle(Input::Entries { entries: own, gossiped: false, reply: None }, w.now);
-    assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))), "the peer has not said that this is all");
-    let _ = copy.handle(Input::HeadAnswer { from: w.pid("polder"), level: true }, w.now);
+    // some of its own entries come back: the peer has said that it has more
+    let (rest, some): (Vec<Entry>, Vec<Entry>) = own.into_iter().partition(|e| e.id() == tip.1);
+    let step = copy.handle(Input::Entries { entries: some, gossiped: false, reply: None }, w.now);
+    assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))), "this is not all");
+    assert_ne!(*copy.head(), HeadCheck::Done);
+    // the rest comes by any road: whoever said so need not be there to say so again
+    let _ = copy.handle(Input::Entries { entries: rest, gossiped: true, reply: None }, w.now);
+    assert_eq!(*copy.head(), HeadCheck::Done);
     assert_eq!(copy.state().tip(LogKind::Pub).map(|t| t.1), Some(tip.1));
     let step = copy.handle(Input::Wake, w.now);
     for effect in step.effects {

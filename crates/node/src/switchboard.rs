@@ -521,10 +521,10 @@ impl Links {
         let view = self.office.view();
         if class_between(&view, &self.office.me, &pid) == Class::Agency && outcome.is_ok() {
             let agency = sync::pull(&self.office, &self, peer, Plane::Agy).await;
-            outcome = outcome.and_then(|level| agency.map(|a| a && level));
+            outcome = outcome.and_then(|own| agency.map(|more| [own, more].concat()));
         }
         let now = now_ms();
-        let level = {
+        let lacking = {
             let mut links = lock(&self.links);
             let Some(link) = links.get_mut(&peer) else { return };
             link.syncing = false;
@@ -538,10 +538,10 @@ impl Links {
             };
             link.next_sync = sooner(planned, link.next_sync);
             match outcome {
-                Ok(level) => {
+                Ok(lacking) => {
                     link.level_at = Some(now);
                     link.trouble = None;
-                    Some(level)
+                    Some(lacking)
                 }
                 Err(error) => {
                     // a stranger's request is refused until the other side knows us: ask again soon
@@ -551,8 +551,9 @@ impl Links {
                 }
             }
         };
-        if let Some(level) = level {
-            self.office.tell(Input::HeadAnswer { from: pid, level }).await;
+        if let Some(lacking) = lacking {
+            let level = lacking.is_empty();
+            self.office.tell(Input::HeadAnswer { from: pid, lacking }).await;
             post::level_threads(&self.office, &self, peer, pid).await;
             if !level || self.office.view().must_level(&pid) {
                 // while this is open nothing is signed or said: not a matter for the next minute

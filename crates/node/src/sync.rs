@@ -52,14 +52,15 @@ async fn ask(links: &Links, peer: Peer, request: &SyncRequest) -> Result<SyncAns
     }
 }
 
-/// Pulls what `peer` has and we lack in one plane. Returns whether everything that it has of our own logs is here.
-pub async fn pull(office: &Office, links: &Links, peer: Peer, plane: Plane) -> Result<bool, SyncError> {
-    let mut level = true;
+/// Pulls what `peer` has and we lack in one plane. Returns the heads of our own logs that it has and that were not here when
+/// it was last asked.
+pub async fn pull(office: &Office, links: &Links, peer: Peer, plane: Plane) -> Result<Vec<HeadRow>, SyncError> {
+    let mut own = Vec::new();
     for _ in 0..MAX_ROUNDS {
         office.metrics.sync_rounds.inc();
         let root = office.view().state.federation.heads_root(plane);
         let buckets = match ask(links, peer, &SyncRequest::Root(Root { plane, root })).await? {
-            SyncAnswer::Equal(_) => return Ok(true),
+            SyncAnswer::Equal(_) => return Ok(Vec::new()),
             SyncAnswer::Buckets(theirs) if theirs.len() == BUCKETS => {
                 let view = office.view();
                 let mine = view.state.federation.bucket_hashes(plane);
@@ -69,7 +70,7 @@ pub async fn pull(office: &Office, links: &Links, peer: Peer, plane: Plane) -> R
             other => return Err(SyncError::Answer(format!("{} to a root", name(&other)))),
         };
         let mut wants = Vec::new();
-        level = true;
+        own.clear();
         for part in buckets.chunks(32) {
             let SyncAnswer::Heads(rows) =
                 ask(links, peer, &SyncRequest::Heads(AskHeads { plane, buckets: part.to_vec() })).await?
@@ -79,8 +80,10 @@ pub async fn pull(office: &Office, links: &Links, peer: Peer, plane: Plane) -> R
             let view = office.view();
             for row in rows {
                 if let Some(want) = view.state.federation.lacking(&row) {
-                    level &= row.pid != office.me;
                     wants.push((row.log, want));
+                    if row.pid == office.me {
+                        own.push(row);
+                    }
                 }
             }
         }
@@ -88,17 +91,17 @@ pub async fn pull(office: &Office, links: &Links, peer: Peer, plane: Plane) -> R
         wants.sort_by_key(|(log, w)| (*log, w.pid, w.epoch));
         let wants: Vec<Want> = wants.into_iter().map(|(_, w)| w).collect();
         if wants.is_empty() {
-            return Ok(level);
+            return Ok(own);
         }
         let mut news = 0;
         for part in wants.chunks(MAX_WANTS) {
             news += fetch(office, links, peer, part.to_vec()).await?;
         }
         if news == 0 {
-            return Ok(level);
+            return Ok(own);
         }
     }
-    Ok(level)
+    Ok(own)
 }
 
 async fn fetch(office: &Office, links: &Links, peer: Peer, wants: Vec<Want>) -> Result<usize, SyncError> {

@@ -7,6 +7,8 @@ use crate::id::{Digest, EntryId, HashOf, NetworkId, Pid};
 use crate::identity::{Category, Class, EpochKeys, Inception, Officer, RootRotate};
 use crate::membership::{Application, Endorsement};
 use crate::sign::{Context, SecretKey, Sign1};
+use std::cell::RefCell;
+use std::collections::HashSet;
 
 /// An agency (or other participant) with all its keys.
 #[derive(Clone, Debug)]
@@ -200,3 +202,45 @@ impl rand_core::TryRng for TestRng {
     }
 }
 impl rand_core::TryCryptoRng for TestRng {}
+
+// -- simulations ----------------------------------------------------------------------------------------------------
+
+/// Signatures that one thread remembers at most.
+const REMEMBERED: usize = 1 << 16;
+
+std::thread_local! {
+    static VERIFIED: RefCell<Option<HashSet<[u8; 32]>>> = const { RefCell::new(None) };
+}
+
+/// Lets this thread verify each signature once and remember that it was valid: many simulated nodes read the same entry.
+pub fn remember_verified() {
+    VERIFIED.with_borrow_mut(|known| {
+        known.get_or_insert_default();
+    });
+}
+
+/// Verifies, unless this thread remembers that exactly these bytes were valid.
+pub(crate) fn once_verified<E>(of: &[&[u8]], verify: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
+    if VERIFIED.with_borrow(Option::is_none) {
+        return verify();
+    }
+    let mut hasher = blake3::Hasher::new();
+    // key and signature are of fixed length: what follows is the message
+    of.iter().for_each(|part| {
+        hasher.update(part);
+    });
+    let name = *hasher.finalize().as_bytes();
+    if VERIFIED.with_borrow(|known| known.as_ref().is_some_and(|k| k.contains(&name))) {
+        return Ok(());
+    }
+    verify()?;
+    VERIFIED.with_borrow_mut(|known| {
+        if let Some(known) = known {
+            if known.len() >= REMEMBERED {
+                known.clear();
+            }
+            known.insert(name);
+        }
+    });
+    Ok(())
+}

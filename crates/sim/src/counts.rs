@@ -51,6 +51,8 @@ counts! {
     attacks,
     /// Starts from an older copy.
     restores,
+    /// Older copies that an administrator asserted to be current.
+    assertions,
     /// Crashes.
     crashes,
     /// Crashes between deciding and syncing.

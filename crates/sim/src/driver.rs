@@ -429,6 +429,7 @@ impl World {
         let highwater = node.highwater.clone();
         node.up = true;
         node.jumped = 0;
+        node.open_ticks = 0;
         self.changed.insert(n);
         let now = self.clock(n);
         self.note(n, None, format!("starts with {last} facts; an older copy: {restored}"));

@@ -19,6 +19,8 @@ use lapwing_record::wire::{Ack, HeadRow, ThreadHeads, Want};
 
 /// Milliseconds between two exchanges that a node begins by itself.
 const TICK_MS: u64 = 8_000;
+/// Milliseconds to the first look again at what is open; twice as long each time.
+const OPEN_TICK_MS: u64 = 750;
 /// Milliseconds after which an answer is not waited for any more.
 const TIMEOUT_MS: u64 = 10_000;
 /// Rounds of one exchange at most.
@@ -61,7 +63,10 @@ impl World {
         }
         self.rogue_tick(n);
         let life = self.nodes[n].life;
-        let next = if open { 1_500 } else { self.dice.between(TICK_MS * 4 / 5, TICK_MS * 6 / 5) };
+        let node = &mut self.nodes[n];
+        node.open_ticks = if open { node.open_ticks.saturating_add(1) } else { 0 };
+        let eager = OPEN_TICK_MS << node.open_ticks.min(4);
+        let next = if open { eager.min(TICK_MS) } else { self.dice.between(TICK_MS * 4 / 5, TICK_MS * 6 / 5) };
         self.after(next, Event::Tick(n, life));
     }
 
@@ -86,7 +91,7 @@ impl World {
             return;
         }
         let req = self.number();
-        let begun = Exchange { peer, plane: Plane::Pub, rounds: 0, level: true, level_here: true };
+        let begun = Exchange { peer, plane: Plane::Pub, rounds: 0, lacking: Vec::new(), lacking_here: Vec::new() };
         self.nodes[n].exchanges.insert(req, begun);
         self.ask(n, req);
     }
@@ -118,13 +123,14 @@ impl World {
         let me = node.pid();
         let Some(exchange) = node.exchanges.get_mut(&req) else { return };
         let Some(rows) = rows else {
-            exchange.level_here = true;
+            exchange.lacking_here.clear();
             return self.plane_done(n, req);
         };
         let federation = &node.view.federation;
         let mut wants: Vec<(LogKind, Want)> =
             rows.iter().filter_map(|row| federation.lacking(row).map(|want| (row.log, want))).collect();
-        exchange.level_here = wants.iter().all(|(_, w)| w.pid != me);
+        let own = rows.iter().filter(|row| row.pid == me && federation.lacking(row).is_some());
+        exchange.lacking_here = own.cloned().collect();
         wants.sort_by_key(|(log, w)| (*log, w.pid, w.epoch));
         if wants.is_empty() {
             return self.plane_done(n, req);
@@ -137,14 +143,14 @@ impl World {
         let Some(exchange) = self.nodes[n].exchanges.get(&req).cloned() else { return };
         let peer = exchange.peer;
         let pid = self.nodes[peer].pid();
-        let level = exchange.level && exchange.level_here;
+        let lacking = [exchange.lacking.clone(), exchange.lacking_here.clone()].concat();
         if exchange.plane == Plane::Pub && class_between(&self.nodes[n].view, &pid) == Class::Agency {
-            let next = Exchange { plane: Plane::Agy, rounds: 0, level, level_here: true, ..exchange };
+            let next = Exchange { plane: Plane::Agy, rounds: 0, lacking, lacking_here: Vec::new(), ..exchange };
             self.nodes[n].exchanges.insert(req, next);
             return self.ask(n, req);
         }
         self.nodes[n].exchanges.remove(&req);
-        self.tell(n, Input::HeadAnswer { from: pid, level });
+        self.tell(n, Input::HeadAnswer { from: pid, lacking });
         if self.nodes[n].engine.leveled().is_some_and(|l| !l.contains(&pid)) {
             let mine = self.nodes[n].view.cases.values().filter(|c| c.peer(&self.nodes[n].pid()) == pid);
             let me = self.nodes[n].pid();

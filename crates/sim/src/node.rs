@@ -15,6 +15,7 @@ use lapwing_record::entry::{Entry, LogKind};
 use lapwing_record::id::{Digest, EntryId, HashOf, MsgId, Pid, ThreadId};
 use lapwing_record::idlog::IdLog;
 use lapwing_record::testkit::TestAgency;
+use lapwing_record::wire::HeadRow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Bytes of one fact at most: a statement with its overhead.
@@ -69,10 +70,10 @@ pub struct Exchange {
     pub plane: Plane,
     /// Rounds so far.
     pub rounds: u32,
-    /// Whether all that the peer has of our own logs was here, in the planes done.
-    pub level: bool,
+    /// Heads of our own logs that the peer has and that were not here, in the planes done.
+    pub lacking: Vec<HeadRow>,
     /// The same for the plane at hand.
-    pub level_here: bool,
+    pub lacking_here: Vec<HeadRow>,
 }
 
 /// A copy of the journal's end, and what a crash would leave of it.
@@ -131,6 +132,8 @@ impl Book {
 pub struct Node {
     /// Its keys.
     pub agency: TestAgency,
+    /// Its participant.
+    pub pid: Pid,
     /// What it is up to.
     pub role: Role,
     /// The real engine.
@@ -171,6 +174,8 @@ pub struct Node {
     pub offset: i64,
     /// Milliseconds that its clock has jumped since the start.
     pub jumped: i64,
+    /// Times in a row that it found something open when it looked at its peers.
+    pub open_ticks: u32,
     /// Virtual time of its next wake-up; others are out of date.
     pub wake: u64,
     /// Entries that it signed for, and statements that it receipted, in this and earlier lives.
@@ -255,7 +260,7 @@ impl Node {
 
     /// Its participant.
     pub fn pid(&self) -> Pid {
-        self.agency.pid()
+        self.pid
     }
 
     /// Whether the promises of the protocol hold for it: it is no adversary, and nobody has its keys.

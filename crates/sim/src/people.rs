@@ -3,6 +3,7 @@
 use crate::message::Message;
 use crate::node::Waiter;
 use crate::world::{Event, World};
+use lapwing_engine::engine::HeadCheck;
 use lapwing_engine::fact::{Notice, NoticeKind};
 use lapwing_engine::membership::{Standing, Target};
 use lapwing_engine::step::{Ask, Command, Input, Lock, Saying};
@@ -34,6 +35,8 @@ pub enum Act {
     Answer(ThreadId, u8),
     /// Goes on in a case of its own; the step.
     Pursue(ThreadId, u8),
+    /// An administrator asserts that an older copy is current, where nobody can ever give back what was signed since.
+    Assert,
     /// An adversary begins.
     Attack,
 }
@@ -105,6 +108,7 @@ impl World {
             Act::Judge(pid) => self.judge(n, pid),
             Act::Vote(pid, act, tries) => self.vote(n, pid, act, tries),
             Act::Leave => self.leave(n),
+            Act::Assert => self.assert_current(n),
             Act::Refer => self.refer(n),
             Act::Answer(thread, step) => self.answer(n, thread, step),
             Act::Pursue(thread, step) => self.pursue(n, thread, step),
@@ -165,6 +169,15 @@ impl World {
         let by = open.proposal.approval(node.pid()).sign(&node.agency.officers[0], &self.network);
         let what = format!("officers sign: {} of {}", open.proposal.act, of.short());
         self.command(n, Waiter::Person(what), Command::Approve { proposal: id, by });
+    }
+
+    fn assert_current(&mut self, n: usize) {
+        let HeadCheck::Waiting { must_reach, .. } = self.nodes[n].engine.head() else { return };
+        let others = || self.nodes.iter().filter(|o| o.pid() != self.nodes[n].pid());
+        if must_reach.iter().any(|(.., id)| !others().any(|o| o.book.ids.contains(id))) {
+            self.counts.assertions += 1;
+            self.command(n, Waiter::Person("asserts that it is current".into()), Command::AssertCurrent);
+        }
     }
 
     fn leave(&mut self, n: usize) {

@@ -14,6 +14,9 @@ const BUSY_MS: u64 = 180_000;
 /// Milliseconds of peace at the end: windows, grace and retries run out, everything is exchanged.
 const QUIET_MS: u64 = WINDOW_MS + GRACE_MS + 120_000;
 
+/// Milliseconds of peace after which administrators look at what still waits.
+const ASSERTED_MS: u64 = 20_000;
+
 /// What became of a run.
 #[derive(Debug)]
 pub struct Outcome {
@@ -29,6 +32,7 @@ pub struct Outcome {
 
 /// Runs a seed to its end, or to the first invariant that does not hold.
 pub fn run(seed: u64, mutant: Option<Mutant>) -> Outcome {
+    lapwing_record::testkit::remember_verified();
     let mut world = World::new(seed, mutant);
     let failure = play(&mut world).err();
     Outcome { seed, failure, counts: world.counts, trace: world.trace }
@@ -131,6 +135,7 @@ fn calm(world: &mut World) {
         world.start(n, None);
     }
     for n in 0..world.nodes.len() {
+        world.after(ASSERTED_MS, Event::Person(n, Act::Assert));
         for peer in world.peers(n) {
             // connections are made anew: what waits goes out at once
             let pid = world.nodes[peer].pid();

@@ -128,7 +128,9 @@ impl World {
     /// The world of a seed at its beginning.
     pub fn new(seed: u64, mutant: Option<Mutant>) -> World {
         let mut dice = Dice::new(seed);
-        let total = dice.between(3, NAMES.len() as u64) as usize;
+        // most bugs show among few, and few are quick
+        let (least, most) = dice.pick(&[(3, 5), (3, 5), (3, 5), (6, 8), (9, NAMES.len() as u64)]).unwrap_or((3, 5));
+        let total = dice.between(least, most) as usize;
         let founders = dice.between(2, (total as u64 - 1).min(6)) as usize;
         let private = total == NAMES.len() || dice.chance(60);
         let agencies: Vec<TestAgency> = (0..total)
@@ -179,6 +181,7 @@ impl World {
             let engine = fresh_engine(&world.charter, &agency, seed);
             let offset = world.dice.below(4_000) as i64 - 2_000;
             world.nodes.push(Node {
+                pid: agency.pid(),
                 agency,
                 role: Role::Honest,
                 view: engine.state().clone(),
@@ -200,6 +203,7 @@ impl World {
                 doomed: false,
                 offset,
                 jumped: 0,
+                open_ticks: 0,
                 wake: 0,
                 promised: Default::default(),
                 refused: BTreeSet::new(),
