@@ -13,6 +13,7 @@
 
 use crate::line::{self, Line, Says};
 use crate::membership::{Item, Segment};
+use crate::mutation::{Mutation, broken};
 use lapwing_record::entry::{Entry, EntryError, EntryType, LogKind};
 use lapwing_record::id::{Digest, EntryId, HashOf, NetworkId, Pid};
 use lapwing_record::idlog::IdLog;
@@ -132,6 +133,9 @@ impl Chain {
         }
         if self.holds(seq, id) {
             return Placed::Duplicate;
+        }
+        if broken(Mutation::FirstBranchKept) && self.at(seq).is_some() {
+            return Placed::Full;
         }
         if let Some(held) = self.at(seq) {
             // two strict-valid entries at one place: the log is contested from here on
@@ -347,8 +351,8 @@ impl Author {
     pub fn prove(&mut self, a: &Sign1, b: &Sign1, network: &NetworkId) -> Result<bool, EntryError> {
         let (ea, eb) = (Entry::new(vec![a.clone()], None)?, Entry::new(vec![b.clone()], None)?);
         let (ha, hb) = (ea.header().clone(), eb.header().clone());
-        let same_place = (ha.pid, ha.log, ha.epoch, ha.seq) == (hb.pid, hb.log, hb.epoch, hb.seq);
-        if !same_place || ha.pid != self.pid || ha.log == LogKind::Id || ea.id() >= eb.id() {
+        let proven = (ha.pid, ha.log, ha.epoch, ha.seq) == (hb.pid, hb.log, hb.epoch, hb.seq) && ea.id() < eb.id();
+        if (!proven && !broken(Mutation::AnyProofCounts)) || ha.pid != self.pid || ha.log == LogKind::Id {
             return Err(EntryError::Form("no proof: not two different entries of one author at one place"));
         }
         let Some(keys) = self.id.keys(ha.epoch).cloned() else { return Ok(false) };

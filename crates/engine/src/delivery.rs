@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::fact::{Declined, DeclinedThere, Fact, Heard, NoticeKind, Receipted, Said, Tried};
 use crate::federation::Federation;
 use crate::membership::Standing;
+use crate::mutation::{Mutation, broken};
 use crate::state::State;
 use crate::step::{Answer, Effect, Event, Refused, ReplyTo, Saying, Step, locked_form};
 use lapwing_record::audit::{self, Attempt};
@@ -174,7 +175,8 @@ impl Engine {
             if delivery.failed || self.in_flight.contains(id) {
                 continue;
             }
-            if now >= told.open.expires {
+            // one that came back after a restore was delivered in its time
+            if now >= told.open.expires && delivery.tries > 0 {
                 expired.push((*thread, *id));
             } else if (delivery.next.is_some_and(|at| at <= now) || self.returned.contains(&case.peer(&me)))
                 && begun.insert(*thread)
@@ -311,40 +313,16 @@ impl Engine {
 
     // -- in ---------------------------------------------------------------------------------------------------------
 
-    pub(crate) fn hear(
-        &mut self,
-        stmt: &VerifiedStmt,
-        locked: Bytes,
-        unfit: Option<String>,
-        reply: ReplyTo,
-        now: u64,
-        step: &mut Step,
-    ) {
-        match self.heard(stmt, locked, unfit, now, step) {
-            Ok(Heard { at, open, hash, epoch, .. }) => {
-                step.effects.push(Effect::GiveReceipt {
-                    thread: open.thread,
-                    id: open.id,
-                    hash,
-                    received: at,
-                    epoch,
-                    reply,
-                });
-            }
-            Err(Ok(receipt)) => step.effects.push(Effect::Reply(reply, Ok(Answer::Receipt(receipt)))),
-            Err(Err((refusal, why))) => step.effects.push(Effect::Reply(reply, Ok(Answer::Refused(refusal, why)))),
-        }
-    }
-
     /// Makes a statement durable; a duplicate gives the stored receipt, anything else its refusal.
-    fn heard(
+    pub(crate) fn heard(
         &mut self,
         verified: &VerifiedStmt,
         locked: Bytes,
         unfit: Option<String>,
+        returned: bool,
         now: u64,
         step: &mut Step,
-    ) -> Result<Heard, Result<Bytes, (Refusal, String)>> {
+    ) -> Result<Heard, Unheard> {
         let stmt = verified.stmt();
         let refuse = |refusal, why: &str| Err(Err((refusal, why.to_owned())));
         if stmt.to != self.state.me {
@@ -352,7 +330,7 @@ impl Engine {
         }
         let hash = signed_hash(verified.signed_bytes());
         let existing = self.state.case(&stmt.thread).and_then(|c| c.find(&verified.id())).cloned();
-        if let Some(told) = existing {
+        if let Some(told) = existing.filter(|_| !broken(Mutation::HeardTwice)) {
             if let Some(refused) = told.refused {
                 return Err(Err(refused));
             }
@@ -364,6 +342,13 @@ impl Engine {
         }
         if self.state.case(&stmt.thread).is_some_and(|c| c.erased.is_some()) {
             return refuse(Refusal::Erased, "the case was erased here");
+        }
+        if self.state.my_standing() == Some(Standing::Left) {
+            return refuse(Refusal::TryLater, "this participant has left: it takes nothing any more");
+        }
+        // an older copy would judge by what it has forgotten, and its refusals are for good
+        if !returned && !self.level_with(&stmt.from) {
+            return refuse(Refusal::TryLater, "cases with this participant are being compared after a restore");
         }
         // what was recalled because of a suspension is answered while it lasts
         let answers =
@@ -409,7 +394,7 @@ impl Engine {
             }
         }
         let case = self.state.case(&stmt.thread).cloned().unwrap_or_else(|| Case::new(&open));
-        case.allows(&open)?;
+        case.allows(&open).or_else(|e| if broken(Mutation::GapsTaken) { Ok(()) } else { Err(e) })?;
         if let Some(Detail::Transferred(t)) = &open.detail {
             self.state.may_pass_on(&case, &t.proposal)?;
             self.check_passed_on(stmt, &t.to)?;
@@ -450,7 +435,8 @@ impl Engine {
         step.effects.push(Effect::Event(Event::Case(stmt.thread)));
     }
 
-    /// A statement of our own that the other side kept for us: it is ours again, and delivered.
+    /// A statement of our own that the other side kept for us: it is ours again. It goes out once more, and the other side
+    /// says again what it said then: its receipt, or that it refused. In which order both sides spoke is not ours to guess.
     pub(crate) fn recover(&mut self, verified: &VerifiedStmt, locked: Bytes, now: u64, step: &mut Step) {
         let stmt = verified.stmt();
         let known = self.state.case(&stmt.thread).is_some_and(|c| c.find(&verified.id()).is_some());
@@ -462,15 +448,30 @@ impl Engine {
         let case = self.state.case(&stmt.thread).cloned().unwrap_or_else(|| Case::new(&open));
         let next = case.side(&stmt.from).len() as u64;
         if open.msg_no == next && open.prev_own == case.side(&stmt.from).last().map(|t| t.open.id) {
-            // what the other side refused then decides nothing now either: both judge alike
-            let refused = case.allows(&open).err().filter(|(refusal, _)| !refusal.may_pass_later());
-            let (thread, id) = (open.thread, open.id);
-            self.commit(Fact::Recovered(Said { at: now, open, locked }), step);
-            if let Some((refusal, words)) = refused {
-                self.commit(Fact::DeclinedThere(DeclinedThere { at: now, thread, id, refusal, words }), step);
-            }
+            self.commit(Fact::Said(Said { at: now, open, locked }), step);
             step.effects.push(Effect::Event(Event::Case(stmt.thread)));
         }
+    }
+}
+
+/// A statement that is not heard now: the receipt that it had before, or why it is refused.
+pub(crate) type Unheard = Result<Bytes, (Refusal, String)>;
+
+/// What follows from a statement for who sent it.
+pub(crate) fn answer_heard(outcome: Result<Heard, Unheard>, reply: ReplyTo, step: &mut Step) {
+    match outcome {
+        Ok(Heard { at, open, hash, epoch, .. }) => {
+            step.effects.push(Effect::GiveReceipt {
+                thread: open.thread,
+                id: open.id,
+                hash,
+                received: at,
+                epoch,
+                reply,
+            });
+        }
+        Err(Ok(receipt)) => step.effects.push(Effect::Reply(reply, Ok(Answer::Receipt(receipt)))),
+        Err(Err((refusal, why))) => step.effects.push(Effect::Reply(reply, Ok(Answer::Refused(refusal, why)))),
     }
 }
 
@@ -524,7 +525,8 @@ fn faults_in_words(faults: &[lapwing_record::cbor::Fault]) -> String {
 /// Why a statement to `to` is held back for now. A recall goes out also to one that is suspended (protocol §4.7).
 fn held(federation: &Federation, to: &Pid, kind: Option<Kind>, now: u64) -> Option<String> {
     let standing = federation.standing(to);
-    let recalls = kind == Some(Kind::Recall) && standing == Some(Standing::Suspended);
+    let suspended = standing == Some(Standing::Suspended);
+    let recalls = suspended && (kind == Some(Kind::Recall) || broken(Mutation::DeliversToSuspended));
     if standing != Some(Standing::Participant) && !recalls {
         let standing = standing.map_or("unknown", Standing::as_str);
         return Some(format!("held: the recipient does not take part in full ({standing})"));

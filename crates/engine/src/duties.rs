@@ -9,6 +9,7 @@ use crate::fact::NoticeKind;
 use crate::federation::Plane;
 use crate::line::{self, Says};
 use crate::membership::{Act, Item, Standing, Target, Word};
+use crate::mutation::{Mutation, broken};
 use crate::step::Step;
 use lapwing_record::cbor::encode;
 use lapwing_record::charter::DAY_MS;
@@ -28,7 +29,7 @@ impl Engine {
             && !self.state.reserved.iter().any(|r| r.header.log == LogKind::Pub)
             && self.state.my_id().inception.class == lapwing_record::identity::Class::Agency
             && matches!(self.state.my_standing(), Some(Standing::Participant | Standing::Suspended))
-            && self.state.confirmed()
+            && (self.state.confirmed() || broken(Mutation::UnconfirmedActs))
     }
 
     pub(crate) fn duties(&mut self, now: u64, step: &mut Step) {
@@ -40,7 +41,7 @@ impl Engine {
         let stances = |what, targets: Vec<Target>| -> Vec<Stance> {
             targets.into_iter().take(MAX_STANCES).map(|t| Stance::by_node(what, t)).collect()
         };
-        let noted = self.state.noted.clone();
+        let noted = self.noted();
         let clear: Vec<Target> = duties.clear.into_iter().filter(|t| self.may_clear(*t, &noted, now)).collect();
         let seat: Vec<Target> = duties.seat.into_iter().filter(|t| self.may_seat(*t)).collect();
         let items = if !duties.note.is_empty() {
@@ -65,6 +66,13 @@ impl Engine {
         if let Some(checkpoint) = self.due_checkpoint(now) {
             self.reserve(EntryType::Checkpoint, encode(&checkpoint), Vec::new(), now, step);
         }
+    }
+
+    /// When this node noted what it noted. What an earlier life noted by a clock that was ahead counts from the start.
+    fn noted(&self) -> BTreeMap<Target, u64> {
+        let mut noted = (*self.state.noted).clone();
+        noted.iter_mut().filter(|(t, _)| self.noted_ahead.contains(t)).for_each(|(_, at)| *at = self.started);
+        noted
     }
 
     /// Milliseconds UTC at which this node's own window for a target ends.
@@ -206,8 +214,7 @@ impl Engine {
             }
             Target::Motion(_) => true,
         };
-        let ends = self.state.noted.iter().filter(|(t, _)| open(t)).flat_map(|(_, at)| {
-            let at = *at;
+        let ends = self.noted().into_iter().filter(|(t, _)| open(t)).flat_map(|(_, at)| {
             let end = self.window_end(at);
             [
                 end,
@@ -230,7 +237,7 @@ impl Engine {
             return;
         }
         let window = self.state.federation.params().window_ms;
-        let noted = self.state.noted.clone();
+        let noted = self.noted();
         for (&target, &at) in noted.iter() {
             let end = self.window_end(at);
             if now >= end || self.has_cleared(target) {

@@ -13,6 +13,7 @@
 //! [`Engine::resume`]: reserved headers to be signed, statements to be delivered, people to be told.
 
 use crate::author::Placed;
+use crate::delivery::answer_heard;
 use crate::fact::{self, Fact, Notice, NoticeKind};
 use crate::federation::{Changes, Federation};
 use crate::membership::{Item, Standing, Target, Word};
@@ -98,6 +99,8 @@ pub struct Engine {
     signing: BTreeSet<EntryId>,
     /// Callers that get their answer when the entry that they caused is signed and placed: what they read next shows it.
     awaiting: BTreeMap<EntryId, (ReplyTo, Answer)>,
+    /// What was noted before the start at a time that had not come then.
+    pub(crate) noted_ahead: BTreeSet<Target>,
     /// After a restore: peers whose cases with us were compared.
     pub(crate) level_with: Option<BTreeSet<Pid>>,
 }
@@ -123,6 +126,7 @@ impl Engine {
             looked_for_overdue: None,
             signing: BTreeSet::new(),
             awaiting: BTreeMap::new(),
+            noted_ahead: BTreeSet::new(),
             level_with: None,
         }
     }
@@ -165,6 +169,7 @@ impl Engine {
         erased: &[ThreadId],
     ) -> Step {
         self.started = now;
+        self.noted_ahead = self.state.noted.iter().filter(|(_, at)| **at > now).map(|(target, _)| *target).collect();
         let mut step = Step::default();
         for thread in erased {
             if self.state.case(thread).is_some_and(|c| c.erased.is_none()) {
@@ -209,7 +214,10 @@ impl Engine {
                 }
                 self.answer(reply, answer, &mut step);
             }
-            Input::Heard { stmt, locked, unfit, reply } => self.hear(&stmt, locked, unfit, reply, now, &mut step),
+            Input::Heard { stmt, locked, unfit, returned, reply } => {
+                let outcome = self.heard(&stmt, locked, unfit, returned, now, &mut step);
+                answer_heard(outcome, reply, &mut step);
+            }
             Input::Returned { stmt, locked } => self.recover(&stmt, locked, now, &mut step),
             Input::GaveReceipt { thread, id, receipt } => {
                 self.commit(Fact::GaveReceipt(fact::Receipted { at: now, thread, id, receipt }), &mut step);
@@ -504,14 +512,18 @@ impl Engine {
             .pids()
             .filter(|p| *p != self.state.me && self.state.federation.is_participant(p))
             .count();
-        let enough = answers.len() >= known.min(3) && !answers.is_empty();
+        // whoever has left may have missed what was written since
+        let stands = |p: &Pid| self.state.federation.standing(p);
+        let counted = answers.keys().filter(|p| stands(p) == Some(Standing::Participant)).count();
+        let anybody = answers.keys().any(|p| stands(p) != Some(Standing::Left));
+        let enough = if known == 0 { anybody } else { counted >= known.min(3) };
         let waited = now >= since + HEAD_WAIT_MS;
         let alone = answers.is_empty() && self.connected.is_empty();
         let pass = reached
             && level
             && (enough
                 // one peer that has our own newest entry is proof; where it is not known which that is, one may lack it
-                || (waited && !answers.is_empty() && (!restored || !must_reach.is_empty()))
+                || (waited && anybody && (!restored || !must_reach.is_empty()))
                 || (waited && alone && !restored)
                 || (known == 0 && !restored));
         if pass {

@@ -15,6 +15,7 @@
 //! ```
 
 pub mod author;
+pub mod between;
 pub mod case;
 pub mod competence;
 pub mod deadlines;
@@ -30,6 +31,8 @@ mod lacking;
 pub mod line;
 pub mod listing;
 pub mod membership;
+#[doc(hidden)]
+pub mod mutation;
 mod notify;
 mod propose;
 pub mod register;

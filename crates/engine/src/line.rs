@@ -1,6 +1,7 @@
 //! An entry as the folds read it: its place, and what it says once its form is checked.
 
 use crate::membership::{Item, Rank, Word};
+use crate::mutation::{Mutation, broken};
 use lapwing_record::cbor;
 use lapwing_record::directory::{Contact, KemKey, NodeBinding, Profile};
 use lapwing_record::entry::{Entry, EntryType};
@@ -184,7 +185,10 @@ fn item(
         (officers, n) => {
             let (act, n) = (officers.act()?, n?);
             let approval = Approval::of_stance(author, epoch, n, act, stance.target);
-            approval.check(stance.approvals.as_deref()?, keys, network).ok()?;
+            let approved = approval.check(stance.approvals.as_deref()?, keys, network);
+            if approved.is_err() && !broken(Mutation::ApprovalsUnchecked) {
+                return None;
+            }
             let (rank, disavowed) = (Rank { epoch, n }, false);
             match officers {
                 What::Consent => Word::Consent { rank, disavowed },

@@ -114,6 +114,8 @@ impl Engine {
 
     pub(crate) fn approve(&mut self, id: Digest, by: Detached, now: u64, step: &mut Step) -> Result<Answer, Refused> {
         self.may_sign()?;
+        // whoever may not vote now does not by what was proposed when it might
+        self.may_vote()?;
         let open = self.state.proposals.get(&id).cloned();
         let open = open.ok_or_else(|| Refused::Unknown("no such proposal waits".into()))?;
         let network = *self.state.federation.network();

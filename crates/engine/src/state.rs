@@ -4,6 +4,7 @@
 //! state is published by cloning it.
 
 use crate::author::Placed;
+use crate::between::Between;
 use crate::case::{Case, Delivery, Told};
 use crate::fact::{self, Fact, Notice};
 use crate::federation::{Changes, Federation};
@@ -152,6 +153,13 @@ impl State {
             && others.iter().filter(named).count() >= crate::membership::quorum(others.len()).min(others.len())
     }
 
+    /// Whether an older copy's cases are compared with everyone that takes part: also with those of whom it knows no
+    /// case, since one may have begun after it was made. `leveled` are those compared with; none where nothing is open.
+    pub fn compared_with_all(&self, leveled: Option<&BTreeSet<Pid>>) -> bool {
+        let takes_part = |p: &Pid| *p != self.me && self.federation.between(&self.me, p) != Between::Nothing;
+        leveled.is_none_or(|done| self.federation.pids().filter(takes_part).all(|p| done.contains(&p)))
+    }
+
     /// The tip of our own log, reserved headers included.
     pub fn tip(&self, log: LogKind) -> Option<(u64, EntryId)> {
         let reserved = self.reserved.iter().rev().find(|r| r.header.log == log);
@@ -186,7 +194,7 @@ impl State {
         self.as_of += u64::from(!matches!(fact, Fact::Audited(_)));
         let mut out = (None, Changes::default());
         match fact {
-            Fact::Entry(kept) => out = self.keep(&kept.entry),
+            Fact::Entry(kept) => out = self.keep(&kept.entry, kept.at),
             Fact::Reserved(r) => Arc::make_mut(&mut self.reserved).push(r.clone()),
             Fact::Applied(a) => {
                 if let Some(pid) = a.application.id_log.first().map(|e| e.header().pid) {
@@ -321,13 +329,13 @@ impl State {
         self.cases.insert_mut(erased.thread, Arc::new(case));
     }
 
-    fn keep(&mut self, entry: &Entry) -> (Option<Placed>, Changes) {
+    fn keep(&mut self, entry: &Entry, at: u64) -> (Option<Placed>, Changes) {
         let (placed, changes) = self.federation.place(entry);
         if matches!(placed, Placed::New | Placed::Forks { .. }) {
             if entry.header().pid == self.me {
                 let id = entry.id();
                 Arc::make_mut(&mut self.reserved).retain(|r| r.header.id() != id);
-                self.note_own(&id);
+                self.note_own(&id, at);
             }
             for pid in &changes.introduced {
                 self.inbox.remove_mut(pid);
@@ -344,7 +352,8 @@ impl State {
     }
 
     /// Keeps [`State::noted`] in step with the own log: its new line, or all of it where that was not simply the next.
-    fn note_own(&mut self, id: &EntryId) {
+    /// An entry's own time never goes back, so it may lie ahead where a clock was put right: it counts from `at` then.
+    fn note_own(&mut self, id: &EntryId, at: u64) {
         let author = self.federation.author(&self.me).expect("hosted");
         let newest = author.newest(LogKind::Pub).stem.last().filter(|l| l.id == *id);
         let lines: Vec<&Line> = newest.map_or_else(|| author.listed(LogKind::Pub).collect(), |l| vec![l]);
@@ -355,7 +364,7 @@ impl State {
         for line in lines {
             for item in line.items() {
                 if let Item::Said { target, word: Word::Noted } = item {
-                    noted.entry(*target).or_insert(line.clock);
+                    noted.entry(*target).or_insert(line.clock.min(at));
                 }
             }
         }

@@ -53,6 +53,8 @@ pub enum Input {
         locked: Bytes,
         /// What is wrong with its content, where only the content of what was said before can tell.
         unfit: Option<String>,
+        /// Whether it came back when cases were compared after a restore, in its order.
+        returned: bool,
         /// Who waits.
         reply: ReplyTo,
     },

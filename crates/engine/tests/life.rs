@@ -84,6 +84,7 @@ impl World {
         let signed = SignedStmt::sign(stmt, &self.harbor.feed, approvals);
         let verified = signed.open(&self.harbor.inception.first, &self.network).unwrap();
         let input = Input::Heard {
+            returned: false,
             stmt: Box::new(verified),
             locked: Bytes(encode(&signed)),
             unfit: unfit.map(str::to_owned),

@@ -4,7 +4,7 @@
 
 use crate::office::{Office, View, now_ms};
 use crate::reach::Reaching;
-use lapwing_engine::membership::Standing;
+use lapwing_engine::between::Between;
 use lapwing_net::config::{NetConfig, StartError};
 use lapwing_net::handle::Handle;
 use lapwing_net::message::{Class, Command, Event, GOSSIP_MAX, Plane as NetPlane, Protocol};
@@ -99,15 +99,10 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The class of the link between us and a participant, by what the fold says (annex §7.1).
 pub fn class_between(view: &View, me: &Pid, pid: &Pid) -> Class {
-    let federation = &view.state.federation;
-    let takes_part = |p: &Pid| matches!(federation.standing(p), Some(Standing::Participant | Standing::Suspended));
-    let agency = |p: &Pid| federation.is_full_agency(p) && !federation.author(p).is_some_and(|a| a.contested());
-    if !takes_part(pid) || !takes_part(me) {
-        Class::Stranger
-    } else if agency(pid) && agency(me) {
-        Class::Agency
-    } else {
-        Class::Participant
+    match view.state.federation.between(me, pid) {
+        Between::Nothing => Class::Stranger,
+        Between::Participants => Class::Participant,
+        Between::Agencies => Class::Agency,
     }
 }
 

@@ -106,7 +106,7 @@ pub async fn serve(office: &Office, from: Option<Pid>, bytes: &[u8]) -> Option<V
     let peer = from?;
     match read::<CaseRequest>(bytes, MAX_CASE) {
         Ok(CaseRequest::Sealed(sealed)) => {
-            let answer = receive(office, &sealed).await;
+            let answer = receive(office, &sealed, false).await;
             if let Delivered::Refused((why, _)) = &answer
                 && !why.may_pass_later()
             {
@@ -121,7 +121,7 @@ pub async fn serve(office: &Office, from: Option<Pid>, bytes: &[u8]) -> Option<V
     }
 }
 
-async fn receive(office: &Office, bytes: &[u8]) -> Delivered {
+async fn receive(office: &Office, bytes: &[u8], returned: bool) -> Delivered {
     let refused = |why, text: String| Delivered::Refused((why, text));
     let verified = match tokio::task::block_in_place(|| open(office, bytes)) {
         Ok(verified) => verified,
@@ -141,7 +141,7 @@ async fn receive(office: &Office, bytes: &[u8]) -> Delivered {
         }
     };
     let unfit = tokio::task::block_in_place(|| crate::forms::unfit(office, verified.stmt()));
-    match office.ask(move |reply| Input::Heard { stmt: Box::new(verified), locked, unfit, reply }).await {
+    match office.ask(move |reply| Input::Heard { stmt: Box::new(verified), locked, unfit, returned, reply }).await {
         Ok(Ok(Answer::Receipt(receipt))) => match decode::<Sign1>(&receipt, 4096) {
             Ok(sign1) => Delivered::Receipt(sign1),
             Err(error) => refused(Refusal::TryLater, error.to_string()),
@@ -247,7 +247,10 @@ pub async fn level_threads(office: &Office, links: &Links, peer: Peer, pid: Pid)
         match answer {
             Ok(CaseAnswer::Returned((sealed, more))) => {
                 for bytes in &sealed {
-                    take_back(office, bytes).await;
+                    if let Err(why) = take_back(office, bytes).await {
+                        tracing::warn!(%why, "a statement that came back could not be taken; tried again at the next exchange");
+                        return;
+                    }
                 }
                 if !more || sealed.is_empty() {
                     office.tell(Input::ThreadsLevel(pid)).await;
@@ -262,16 +265,25 @@ pub async fn level_threads(office: &Office, links: &Links, peer: Peer, pid: Pid)
     }
 }
 
-async fn take_back(office: &Office, bytes: &[u8]) {
-    let Ok(verified) = tokio::task::block_in_place(|| open(office, bytes)) else { return };
+/// Takes one of the statements that came back; an error where it may be taken later.
+async fn take_back(office: &Office, bytes: &[u8]) -> Result<(), String> {
+    let later = |delivered| match delivered {
+        Delivered::Refused((why, text)) if Refusal::may_pass_later(why) => Err(format!("{why}: {text}")),
+        _ => Ok(()),
+    };
+    let verified = match tokio::task::block_in_place(|| open(office, bytes)) {
+        Ok(verified) => verified,
+        Err(answer) => return later(*answer),
+    };
     let (thread, id) = (verified.stmt().thread, verified.id());
     if verified.stmt().from != office.me {
         // theirs: it comes in by the same door as ever, with its receipt
-        receive(office, bytes).await;
-        return;
+        return later(receive(office, bytes, true).await);
     }
-    let locked = tokio::task::block_in_place(|| office.vault.lock(&thread, &id, verified.signed_bytes()));
-    if let Ok(locked) = locked {
-        office.tell(Input::Returned { stmt: Box::new(verified), locked }).await;
+    match tokio::task::block_in_place(|| office.vault.lock(&thread, &id, verified.signed_bytes())) {
+        Ok(locked) => office.tell(Input::Returned { stmt: Box::new(verified), locked }).await,
+        Err(_) if office.vault.is_erased(&thread) => {}
+        Err(error) => return Err(error.to_string()),
     }
+    Ok(())
 }

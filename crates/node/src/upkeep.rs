@@ -43,11 +43,11 @@ pub async fn run(office: Arc<Office>, links: Arc<Links>, restored: PathBuf) {
     }
 }
 
-/// Takes the mark of a restored copy away once its own head is back and its cases are compared with every other side.
+/// Takes the mark of a restored copy away once its own head is back and its cases are compared with everyone.
 fn no_longer_restored(office: &Office, mark: &Path) {
     let view = office.view();
-    let open = || view.state.cases.values().any(|c| view.must_level(&c.peer(&office.me)));
-    if view.head != lapwing_engine::engine::HeadCheck::Done || !mark.exists() || open() {
+    let compared = || view.state.compared_with_all(view.leveled.as_ref());
+    if view.head != lapwing_engine::engine::HeadCheck::Done || !mark.exists() || !compared() {
         return;
     }
     match std::fs::remove_file(mark) {

@@ -49,6 +49,8 @@ counts! {
     forks_shown,
     /// Attacks begun.
     attacks,
+    /// Stolen keys replaced by the root.
+    recoveries,
     /// Starts from an older copy.
     restores,
     /// Older copies that an administrator asserted to be current.

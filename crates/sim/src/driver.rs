@@ -3,8 +3,9 @@
 
 use crate::message::Message;
 use crate::mutant::Mutant;
-use crate::node::{Book, Class, Pending, Waiter, class_between, fresh_engine, read_fact, state_name, write_fact};
+use crate::node::{Book, Pending, Waiter, fresh_engine, read_fact, state_name, write_fact};
 use crate::world::{Event, Fault, World};
+use lapwing_engine::between::Between;
 use lapwing_engine::engine::HeadCheck;
 use lapwing_engine::fact::Fact;
 use lapwing_engine::membership::Standing;
@@ -119,9 +120,7 @@ impl World {
         let node = &mut self.nodes[n];
         node.view = node.engine.state().clone();
         if node.marked && *node.engine.head() == HeadCheck::Done {
-            let me = node.pid();
-            let back = node.engine.leveled().is_none_or(|l| node.view.cases.values().all(|c| l.contains(&c.peer(&me))));
-            node.marked = !back;
+            node.marked = !node.view.compared_with_all(node.engine.leveled());
         }
         self.count_standings(n);
     }
@@ -144,7 +143,7 @@ impl World {
         match effect {
             Effect::Reply(to, outcome) => self.reply(n, to, outcome),
             Effect::Sign(header, body) => {
-                let sign1 = header.sign(&self.nodes[n].agency.feed, &self.network);
+                let sign1 = header.sign(&self.nodes[n].feed(header.epoch), &self.network);
                 match Entry::new(vec![sign1], Some(body.0)) {
                     Ok(entry) => self.nodes[n].own.push_back(Input::Signed(entry)),
                     Err(error) => self.nodes[n].wrong.push(("09", format!("a reserved header is none: {error}"))),
@@ -159,7 +158,7 @@ impl World {
                     by: self.nodes[n].pid(),
                     epoch,
                 };
-                let bytes = Bytes(encode(&receipt.sign(&self.nodes[n].agency.feed, &self.network)));
+                let bytes = Bytes(encode(&receipt.sign(&self.nodes[n].feed(epoch), &self.network)));
                 self.nodes[n].own.push_back(Input::GaveReceipt { thread, id, receipt: bytes.clone() });
                 self.reply(n, reply, Ok(Answer::Receipt(bytes)));
             }
@@ -167,7 +166,7 @@ impl World {
             Effect::Push(entry) => {
                 for to in self.peers(n) {
                     let pid = self.nodes[to].pid();
-                    if class_between(&self.nodes[n].view, &pid) == Class::Agency {
+                    if self.nodes[n].between(&pid) == Between::Agencies {
                         self.send(n, to, Message::Push(entry.clone()));
                     }
                 }
@@ -187,9 +186,9 @@ impl World {
         let agency_only = entry.header().log == lapwing_record::entry::LogKind::Agy;
         let open_gate = self.is_mutant(n, Mutant::GateByTopic);
         for to in self.peers(n) {
-            let class = class_between(&self.nodes[n].view, &self.nodes[to].pid());
-            let may = if agency_only { class == Class::Agency } else { class != Class::Stranger };
-            if may || (open_gate && class != Class::Stranger) {
+            let class = self.nodes[n].between(&self.nodes[to].pid());
+            let may = if agency_only { class == Between::Agencies } else { class != Between::Nothing };
+            if may || (open_gate && class != Between::Nothing) {
                 self.send(n, to, Message::Gossip(Box::new(entry.clone())));
             }
         }
@@ -225,7 +224,7 @@ impl World {
         use lapwing_record::sign::{Context, Sign1};
         let node = &mut self.nodes[n];
         let ack = encode(&(node.pid(), id));
-        let ack = Sign1::sign(&node.agency.feed, &self.network, Context::Ack, ack);
+        let ack = Sign1::sign(&node.feed(node.epoch()), &self.network, Context::Ack, ack);
         node.promised.0.insert(id);
         self.changed.insert(n);
         self.send(n, from, Message::Ack(id, Box::new(ack)));
@@ -259,8 +258,10 @@ impl World {
     fn sign_too_early(&mut self, n: usize, effects: &[Effect]) {
         for effect in effects {
             if let Effect::Sign(header, body) = effect
-                && let Ok(entry) =
-                    Entry::new(vec![header.sign(&self.nodes[n].agency.feed, &self.network)], Some(body.0.clone()))
+                && let Ok(entry) = Entry::new(
+                    vec![header.sign(&self.nodes[n].feed(header.epoch), &self.network)],
+                    Some(body.0.clone()),
+                )
             {
                 self.gossip(n, &entry);
             }
@@ -285,7 +286,7 @@ impl World {
             by: self.nodes[n].pid(),
             epoch: 0,
         };
-        Some(Bytes(encode(&receipt.sign(&self.nodes[n].agency.feed, &self.network))))
+        Some(Bytes(encode(&receipt.sign(&self.nodes[n].feed(0), &self.network))))
     }
 
     // -- faults -----------------------------------------------------------------------------------------------------

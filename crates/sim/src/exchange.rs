@@ -2,9 +2,10 @@
 //! served what is judged from the published state, as the node does it.
 
 use crate::message::{Message, Req};
-use crate::node::{Class, Exchange, Role, Waiter, class_between};
+use crate::node::{Exchange, Role, Waiter};
 use crate::world::{Event, World};
 use lapwing_engine::author::Placed;
+use lapwing_engine::between::Between;
 use lapwing_engine::case::Told;
 use lapwing_engine::fact::Fact;
 use lapwing_engine::federation::{BUCKETS, Federation, Plane};
@@ -58,10 +59,11 @@ impl World {
         } else if let Some(peer) = self.dice.pick(&peers) {
             self.exchange(n, peer);
         }
-        if apart {
+        if apart && self.now >= self.nodes[n].applies_from {
             self.apply(n, &peers);
         }
-        self.rogue_tick(n);
+        let since = if open { OPEN_TICK_MS } else { TICK_MS };
+        self.rogue_tick(n, since);
         let life = self.nodes[n].life;
         let node = &mut self.nodes[n];
         node.open_ticks = if open { node.open_ticks.saturating_add(1) } else { 0 };
@@ -144,7 +146,7 @@ impl World {
         let peer = exchange.peer;
         let pid = self.nodes[peer].pid();
         let lacking = [exchange.lacking.clone(), exchange.lacking_here.clone()].concat();
-        if exchange.plane == Plane::Pub && class_between(&self.nodes[n].view, &pid) == Class::Agency {
+        if exchange.plane == Plane::Pub && self.nodes[n].between(&pid) == Between::Agencies {
             let next = Exchange { plane: Plane::Agy, rounds: 0, lacking, lacking_here: Vec::new(), ..exchange };
             self.nodes[n].exchanges.insert(req, next);
             return self.ask(n, req);
@@ -192,8 +194,8 @@ impl World {
 
     fn serve(&mut self, n: usize, from: usize, message: Message) {
         let pid = self.nodes[from].pid();
-        let class = class_between(&self.nodes[n].view, &pid);
-        let closed = |plane: Plane| class == Class::Stranger || (plane == Plane::Agy && class != Class::Agency);
+        let class = self.nodes[n].between(&pid);
+        let closed = |plane: Plane| class == Between::Nothing || (plane == Plane::Agy && class != Between::Agencies);
         let view = &self.nodes[n].view;
         let answer = match message {
             Message::Ask(req, plane, _) if closed(plane) => Message::NotForYou(req),
@@ -241,15 +243,15 @@ impl World {
 
     pub(crate) fn arrives(&mut self, from: usize, n: usize, message: Message) {
         let pid = self.nodes[from].pid();
-        let class = class_between(&self.nodes[n].view, &pid);
+        let class = self.nodes[n].between(&pid);
         match message {
             Message::Gossip(entry) => {
-                if class != Class::Stranger {
+                if class != Between::Nothing {
                     self.take_entries(n, from, vec![*entry], true, None);
                 }
             }
             Message::Push(entry) => {
-                if class != Class::Stranger {
+                if class != Between::Nothing {
                     let id = entry.id();
                     let make = |reply| Input::Entries { entries: vec![*entry], gossiped: false, reply: Some(reply) };
                     self.order(n, Waiter::Pushed(from, id), make);
@@ -309,7 +311,7 @@ impl World {
             return Some(signed);
         }
         let (stmt, approvals) = read_locked_form(&plain).ok()?;
-        Some(SignedStmt::sign(&stmt, &node.agency.feed, approvals))
+        Some(SignedStmt::sign(&stmt, &node.feed(stmt.epoch), approvals))
     }
 
     pub(crate) fn deliver(&mut self, n: usize, thread: ThreadId, id: MsgId, to: Pid) {
@@ -364,7 +366,7 @@ impl World {
             return self.send(n, from, Message::Delivered(req, Box::new(Delivered::Refused(later))));
         }
         let locked = self.lock(n, &verified);
-        let make = |reply| Input::Heard { stmt: Box::new(verified), locked, unfit: None, reply };
+        let make = |reply| Input::Heard { stmt: Box::new(verified), locked, unfit: None, returned: false, reply };
         self.order(n, Waiter::Heard(from, req, id), make);
     }
 
@@ -417,6 +419,7 @@ impl World {
                     stmt,
                     locked,
                     unfit: None,
+                    returned: true,
                     reply,
                 });
             }
@@ -454,14 +457,16 @@ impl World {
         let state = self.nodes[n].engine.state();
         let case = state.case(&thread).ok_or("a receipt of no case")?;
         let peer = case.peer(&self.nodes[n].pid());
-        let keys = &self.nodes[self.index[&peer]].agency.inception.first;
         let sign1: Sign1 = decode(bytes, 4096).map_err(|e| e.to_string())?;
+        let epoch = Receipt::claimed(&sign1).map_err(|e| e.to_string())?.epoch;
+        let author = state.federation.author(&peer).ok_or("a receipt of nobody")?;
+        let keys = author.id.keys(epoch).ok_or("a receipt of an epoch that is not known")?;
         let receipt = Receipt::open(&sign1, keys, &self.network).map_err(|e| e.to_string())?;
         let locked = state.unsent.get(&id).cloned().or_else(|| Some(self.nodes[n].book.statements.get(&id)?.1.clone()));
         let plain = locked.and_then(|l| locked::unlock(&self.nodes[n].case_key(&thread), &id.0, &l).ok());
         let (stmt, approvals) =
             plain.as_deref().and_then(|p| read_locked_form(p).ok()).ok_or("what it is for is not here")?;
-        let signed = encode(&SignedStmt::sign(&stmt, &self.nodes[n].agency.feed, approvals));
+        let signed = encode(&SignedStmt::sign(&stmt, &self.nodes[n].feed(stmt.epoch), approvals));
         if receipt.msg_id != id || receipt.by != peer || receipt.hash != signed_hash(&signed) {
             return Err("the receipt is for something else".into());
         }

@@ -14,14 +14,16 @@
 use crate::node::{Node, Role};
 use crate::world::World;
 use lapwing_engine::author::MAX_FORKED;
+use lapwing_engine::between::Between;
 use lapwing_engine::engine::HeadCheck;
 use lapwing_engine::fact::NoticeKind;
 use lapwing_engine::federation::{Federation, Plane};
-use lapwing_engine::membership::{Standing, quorum};
+use lapwing_engine::membership::{Act as Ruled, Standing, Target, quorum};
 use lapwing_record::entry::{Entry, EntryType, LogKind};
 use lapwing_record::id::{Digest, Pid};
+use lapwing_record::identity::Act;
 use lapwing_record::statement::Kind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 type Judge = fn(&World) -> Result<(), String>;
 /// An invariant's name, and where it does not hold.
@@ -38,6 +40,7 @@ judges!(AFTER_EACH:
     invariant_04_an_objection_held_bars,
     invariant_07_no_admission_without_every_elector,
     invariant_09_no_correct_author_is_forked,
+    invariant_12_a_feed_key_makes_no_act_of_officers,
     invariant_18_nothing_of_a_stranger_is_kept,
     invariant_19_no_agency_only_write_outside,
     invariant_21_no_refusal_of_a_correct_peer,
@@ -96,12 +99,6 @@ fn wrong(world: &World, number: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whoever has left has no say any more; everyone else of the founders has.
-fn live_founders<'a>(world: &'a World, node: &'a Node) -> impl Iterator<Item = Pid> + 'a {
-    let founders = world.nodes[..world.founders].iter().map(Node::pid);
-    founders.filter(|f| node.view.federation.standing(f) == Some(Standing::Participant))
-}
-
 /// Equal sets of entries give equal digests, in any order and with any duplication.
 pub fn invariant_01_equal_sets_equal_digests(world: &World) -> Result<(), String> {
     for node in changed(world) {
@@ -132,7 +129,8 @@ pub fn invariant_03_all_heads_equal(world: &World) -> Result<(), String> {
             if node.agency.is_agency() && other.agency.is_agency() { &[Plane::Pub, Plane::Agy] } else { &[Plane::Pub] };
         for plane in planes {
             if node.view.federation.heads_root(*plane) != other.view.federation.heads_root(*plane) {
-                return Err(format!("{} and {} hold different logs of {plane:?}", other.name(), node.name()));
+                let rows = differing(world, other, node, *plane);
+                return Err(format!("{} and {} hold different logs of {plane:?}: {rows}", other.name(), node.name()));
             }
         }
         if node.view.federation.state_digest() != other.view.federation.state_digest() {
@@ -145,21 +143,40 @@ pub fn invariant_03_all_heads_equal(world: &World) -> Result<(), String> {
     Ok(())
 }
 
-/// An elector's objection, once held, bars at every node that holds it. Of founders, who are everybody's electors, and
-/// of private-sector applicants, whom any agency in full standing bars.
+/// An elector's objection, once held, bars at every node that holds it; of private-sector applicants that of any agency in
+/// full standing. Who is an elector is read from the entries, without the fold.
 pub fn invariant_04_an_objection_held_bars(world: &World) -> Result<(), String> {
     for node in changed(world) {
         let federation = &node.view.federation;
-        for ((by, of), said) in node.book.words.0.iter().filter(|(_, said)| said.objects()) {
-            let elector = federation.founders().contains(by) || !federation.is_agency(of);
-            let counts = elector && federation.is_full_agency(by) && !federation.founders().contains(of);
-            if counts && federation.standing(of) == Some(Standing::Participant) {
+        let founders = federation.founders();
+        for ((by, of), said) in node.book.words.said.iter().filter(|(_, said)| said.objects()) {
+            if founders.contains(of) || !federation.is_full_agency(by) || !federation.is_participant(of) {
+                continue;
+            }
+            if has_later_epochs(node, by) {
+                continue;
+            }
+            if !federation.is_agency(of) || founders.contains(by) || electors(node, *of).contains(by) {
                 let (by, of) = (name(world, by), name(world, of));
                 return Err(format!("{}: {of} takes part although {by} objects ({:?})", node.name(), said.ruling));
             }
         }
     }
     Ok(())
+}
+
+/// Whose heads differ between two nodes, and how each sees the author.
+fn differing(world: &World, a: &Node, b: &Node, plane: Plane) -> String {
+    let heads = |n: &Node, pid: &Pid| n.view.federation.author(pid).map(|x| x.heads(plane == Plane::Agy));
+    let brief = |n: &Node, pid: &Pid| {
+        let rows = heads(n, pid).unwrap_or_default();
+        let rows: Vec<String> = rows.iter().map(|h| format!("{}.{}/{}", h.log.number(), h.epoch, h.next)).collect();
+        format!("{} {:?}", rows.join(" "), n.view.federation.standing(pid))
+    };
+    let all = world.nodes.iter().map(Node::pid).filter(|pid| heads(a, pid) != heads(b, pid));
+    all.map(|pid| format!("{}: {} and {}", name(world, &pid), brief(a, &pid), brief(b, &pid)))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// What private-sector participants and observers say changes nothing.
@@ -178,28 +195,64 @@ pub fn invariant_05_private_stances_change_nothing(world: &World) -> Result<(), 
     Ok(())
 }
 
-/// Nobody completes an admission without the word, or the quorum's excuse, of every live elector: of founders here, by
-/// a second opinion that reads entries and officers' signatures itself.
+/// Nobody completes an admission without the word, or the quorum's excuse, of every live elector: by a second opinion that
+/// reads entries and officers' signatures itself. Two that elect each other owe each other no word.
 pub fn invariant_07_no_admission_without_every_elector(world: &World) -> Result<(), String> {
     for node in changed(world) {
         let federation = &node.view.federation;
-        let full = federation.pids().filter(|p| federation.is_participant(p) && !federation.founders().contains(p));
-        for of in full {
-            let electors = federation.roster().electors(lapwing_engine::membership::Target::Participant(of));
-            let live = electors.iter().filter(|e| federation.is_participant(e)).count();
-            for founder in live_founders(world, node) {
+        let founders = federation.founders();
+        let full = federation.pids().filter(|p| federation.is_participant(p) && !founders.contains(p));
+        let joined: Vec<Pid> = full.collect();
+        let of_each: BTreeMap<Pid, BTreeSet<Pid>> = joined.iter().map(|of| (*of, electors(node, *of))).collect();
+        for of in &joined {
+            let all = federation.roster().electors(Target::Participant(*of));
+            let live = all.iter().filter(|e| federation.is_full_agency(e)).count();
+            for by in of_each[of].iter().filter(|by| federation.is_full_agency(by) && !has_later_epochs(node, by)) {
+                if !founders.contains(by) && leads_to(&of_each, of, by) {
+                    continue;
+                }
                 let words = &node.book.words;
-                let excused =
-                    electors.iter().filter(|e| words.of(**e, of).excused.contains(&founder)).count() >= quorum(live);
-                let spoken = words.of(founder, of).agrees() || (excused && live >= 4);
-                if !spoken {
-                    let (of, founder) = (name(world, &of), name(world, &founder));
-                    return Err(format!("{}: {of} takes part without a word of {founder}", node.name()));
+                let excused = || all.iter().filter(|e| words.of(**e, *of).excused.contains(by)).count() >= quorum(live);
+                if !words.of(*by, *of).agrees() && !(live >= 4 && excused()) {
+                    let (of, by) = (name(world, of), name(world, by));
+                    return Err(format!("{}: {of} takes part without a word of {by}", node.name()));
                 }
             }
         }
     }
     Ok(())
+}
+
+/// What a later epoch of an author disavows is not read here: such an author's words are judged by nobody.
+fn has_later_epochs(node: &Node, by: &Pid) -> bool {
+    node.view.federation.author(by).is_none_or(|a| a.id.epoch() > 0)
+}
+
+/// Whether `senior` is an elector of `junior`, or of one who is, and so on.
+fn leads_to(electors: &BTreeMap<Pid, BTreeSet<Pid>>, senior: &Pid, junior: &Pid) -> bool {
+    let (mut seen, mut open) = (BTreeSet::from([*junior]), vec![*junior]);
+    while let Some(at) = open.pop() {
+        for elector in electors.get(&at).into_iter().flatten() {
+            if elector == senior {
+                return true;
+            }
+            if seen.insert(*elector) {
+                open.push(*elector);
+            }
+        }
+    }
+    false
+}
+
+/// Who has a say on `of`, as the entries that `node` holds tell it.
+fn electors(node: &Node, of: Pid) -> BTreeSet<Pid> {
+    let federation = &node.view.federation;
+    let unclear = |pid: &Pid| {
+        let author = federation.author(pid);
+        !federation.is_agency(pid)
+            || author.is_none_or(|a| a.contested() || a.public.len() > 1 || a.public.values().any(|c| c.fork.is_some()))
+    };
+    node.book.words.electors(of, federation.founders(), &unclear)
 }
 
 /// No correct author is ever provably forked, after any crash and any restore.
@@ -238,6 +291,34 @@ pub fn invariant_11_contested_storage_is_bounded(world: &World) -> Result<(), St
         }
     }
     Ok(())
+}
+
+/// A stolen feed key makes and ends no counted act of officers: which of their words rules is read from the entries again.
+pub fn invariant_12_a_feed_key_makes_no_act_of_officers(world: &World) -> Result<(), String> {
+    for node in changed(world) {
+        let roster = node.view.federation.roster();
+        for ((by, of), said) in &node.book.words.said {
+            if has_later_epochs(node, by) {
+                continue;
+            }
+            let rules = roster.ruling(*by, Target::Participant(*of)).map(|r| (r.rank.n, Some(r.act)));
+            let read = said.ruling.map(|(n, act)| (n, of_officers(act)));
+            if rules != read {
+                let (by, of) = (name(world, by), name(world, of));
+                return Err(format!("{}: {by} of {of}: {rules:?} rules, its officers said {read:?}", node.name()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn of_officers(act: Act) -> Option<Ruled> {
+    match act {
+        Act::Object => Some(Ruled::Object),
+        Act::Withdraw => Some(Ruled::Withdraw),
+        Act::Consent => Some(Ruled::Consent),
+        _ => None,
+    }
 }
 
 /// Nothing of a stranger that was never introduced is kept outside the inbox.
@@ -281,8 +362,15 @@ pub fn invariant_22_effect_exactly_once(world: &World) -> Result<(), String> {
     for node in settled(world) {
         for case in node.view.cases.values() {
             let target = &world.nodes[world.index[&case.peer(&node.pid())]];
-            if !target.honest() {
+            if !target.honest() || has_left(world, &target.pid()) {
                 continue;
+            }
+            for told in case.side(&node.pid()).iter().filter(|t| t.refused.is_some()) {
+                let there = target.view.case(&case.thread).and_then(|c| c.find(&told.open.id));
+                if there.is_some_and(|t| t.refused.is_none()) {
+                    let (id, from, to) = (told.open.id.short(), node.name(), target.name());
+                    return Err(format!("statement {id} of {from} counts as refused, and {to} has it"));
+                }
             }
             let receipted = case
                 .side(&node.pid())
@@ -354,7 +442,7 @@ pub fn invariant_27_nobody_falls_back_by_itself(world: &World) -> Result<(), Str
     }
     for node in changed(world) {
         let federation = &node.view.federation;
-        if node.book.words.0.values().any(|said| said.objects()) {
+        if node.book.words.said.values().any(|said| said.objects()) {
             continue;
         }
         for (pid, stood) in node.stood.iter().filter(|(_, s)| **s == Standing::Participant) {
@@ -374,13 +462,16 @@ pub fn invariant_27_the_unopposed_are_admitted(world: &World) -> Result<(), Stri
     }
     let Some(node) = settled(world).next() else { return Ok(()) };
     let federation = &node.view.federation;
-    let objected = node.book.words.0.values().any(|said| said.objects());
+    let objected = node.book.words.said.values().any(|said| said.objects());
     for pid in federation.pids().filter(|_| !objected) {
         let standing = federation.standing(&pid);
         if standing != Some(Standing::Participant) && standing != Some(Standing::Left) {
             let long = federation_saw(world, &pid).is_some_and(|at| world.now > at + 150_000);
             if long {
-                return Err(format!("{} is {standing:?} still", name(world, &pid)));
+                let missing = federation.roster().silent_electors(Target::Participant(pid));
+                let missing: Vec<String> = missing.iter().map(|p| why_silent(world, p)).collect();
+                let by = node.name();
+                return Err(format!("{} is {standing:?} still for {by}; silent: {missing:?}", name(world, &pid)));
             }
         }
     }
@@ -419,10 +510,35 @@ pub fn invariant_29_replay_is_live_state(world: &World) -> Result<(), String> {
 
 // -- helpers --------------------------------------------------------------------------------------------------------
 
-/// Correct nodes that take part in full, by their own view.
+/// What keeps a participant from speaking, as far as it shows.
+fn why_silent(world: &World, pid: &Pid) -> String {
+    let Some(node) = world.index.get(pid).map(|n| &world.nodes[*n]) else { return pid.short() };
+    let (standing, confirmed) = (node.view.my_standing(), node.view.confirmed());
+    let (doubt, reserved) = (node.engine.clock_doubt(), node.view.reserved.len());
+    let head = node.engine.head();
+    let told = node.view.notices.values().filter(|n| n.told.is_none()).count();
+    format!(
+        "{} ({standing:?}, confirmed {confirmed}, clock {doubt:?}, reserves {reserved}, untold {told}, head {head:?})",
+        node.name()
+    )
+}
+
+/// Correct nodes that take part in full, by their own view. Not those that others tell nothing any more: who left and
+/// forgot it with an older copy, and who is objected to without having heard of it.
 fn settled(world: &World) -> impl Iterator<Item = &Node> {
     let correct = world.nodes.iter().filter(|n| n.honest());
-    correct.filter(|n| n.view.my_standing() == Some(Standing::Participant))
+    let stands = |n: &&Node| n.view.my_standing() == Some(Standing::Participant);
+    correct.filter(stands).filter(|n| !has_left(world, &n.pid()) && !is_out(world, n))
+}
+
+fn is_out(world: &World, node: &Node) -> bool {
+    let objects =
+        |other: &Node| other.book.words.said.iter().any(|((_, of), said)| *of == node.pid() && said.objects());
+    world.nodes.iter().filter(|o| o.honest()).any(|o| objects(o) && o.between(&node.pid()) == Between::Nothing)
+}
+
+fn has_left(world: &World, pid: &Pid) -> bool {
+    world.nodes.iter().any(|n| n.view.federation.standing(pid) == Some(Standing::Left))
 }
 
 fn name(world: &World, pid: &Pid) -> String {

@@ -204,7 +204,7 @@ fn mutants(seeds: u64, json: bool) -> bool {
         let caught = (0..seeds).find_map(|seed| Some((seed + 1, run(seed, Some(*mutant)).failure?.0)));
         rows.push((*mutant, caught));
     }
-    let all = rows.iter().all(|(m, caught)| caught.is_some_and(|(_, by)| by.starts_with(m.caught_by())));
+    let all = rows.iter().all(|(m, caught)| caught.is_some_and(|(_, by)| m.caught_by(by)));
     if json {
         let rows: Vec<_> = rows
             .iter()

@@ -3,6 +3,7 @@
 use crate::message::Req;
 use crate::words::Words;
 use lapwing_engine::author::Chain;
+use lapwing_engine::between::Between;
 use lapwing_engine::engine::{Config, Engine};
 use lapwing_engine::fact::Fact;
 use lapwing_engine::federation::{Federation, Plane};
@@ -14,6 +15,8 @@ use lapwing_record::charter::CharterFile;
 use lapwing_record::entry::{Entry, LogKind};
 use lapwing_record::id::{Digest, EntryId, HashOf, MsgId, Pid, ThreadId};
 use lapwing_record::idlog::IdLog;
+use lapwing_record::membership::Application;
+use lapwing_record::sign::SecretKey;
 use lapwing_record::testkit::TestAgency;
 use lapwing_record::wire::HeadRow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -38,6 +41,14 @@ pub enum Role {
     FalseProver,
     /// Its feed key is stolen, and somebody writes with it.
     Robbed,
+    /// Its feed key and its officers' keys are stolen; its root grants new ones later.
+    Burgled,
+    /// It seats everybody before it says a word of them, so that they elect each other.
+    FalseSeater,
+    /// It sends everybody a lot: what is old, out of place, of strangers, and applications of made-up agencies.
+    Flooder,
+    /// Its clock runs fifty times as fast.
+    ClockRacer,
     /// A private-sector participant that asks everybody for everything.
     Greedy,
 }
@@ -109,8 +120,8 @@ impl Book {
                 let (h, id) = (kept.entry.header(), kept.entry.id());
                 self.ids.insert(id);
                 self.entries.insert((h.pid, h.log, h.epoch, h.seq, id), kept.entry.clone());
-                if let Some(inception) = federation.inception(&h.pid) {
-                    self.words.take(&kept.entry, inception, federation.network());
+                if let Some(keys) = federation.author(&h.pid).and_then(|a| a.id.keys(h.epoch)) {
+                    self.words.take(&kept.entry, keys, federation.network());
                 }
             }
             Fact::Said(s) | Fact::Recovered(s) => {
@@ -130,8 +141,12 @@ impl Book {
 
 /// A node.
 pub struct Node {
-    /// Its keys.
+    /// Its keys of the first epoch.
     pub agency: TestAgency,
+    /// When it first asks to be introduced, in virtual time.
+    pub applies_from: u64,
+    /// What it asks with.
+    pub application: Option<Box<Application>>,
     /// Its participant.
     pub pid: Pid,
     /// What it is up to.
@@ -265,7 +280,27 @@ impl Node {
 
     /// Whether the promises of the protocol hold for it: it is no adversary, and nobody has its keys.
     pub fn honest(&self) -> bool {
-        matches!(self.role, Role::Honest | Role::ClockLiar)
+        matches!(self.role, Role::Honest | Role::ClockLiar | Role::ClockRacer)
+    }
+
+    /// Its key for signing in an epoch.
+    pub fn feed(&self, epoch: u64) -> SecretKey {
+        if epoch == 0 { self.agency.feed.clone() } else { self.later_key("feed", epoch) }
+    }
+
+    /// An officer's key in an epoch.
+    pub fn officer(&self, epoch: u64) -> SecretKey {
+        if epoch == 0 { self.agency.officers[0].clone() } else { self.later_key("officer", epoch) }
+    }
+
+    fn later_key(&self, what: &str, epoch: u64) -> SecretKey {
+        let name = format!("{} {what} {epoch}", self.name());
+        SecretKey::from_seed(blake3::derive_key("lapwing-sim 1 later key", name.as_bytes()))
+    }
+
+    /// The epoch that it signs in, by its own view.
+    pub fn epoch(&self) -> u64 {
+        self.view.my_id().epoch()
     }
 
     /// The ends of its own logs, as the driver writes them beside the journal.
@@ -274,6 +309,11 @@ impl Node {
         let author = state.federation.author(&state.me).expect("the node hosts its own participant");
         let end = |log| author.newest(log).stem.last().map(|l| (log, l.seq, l.id));
         [LogKind::Pub, LogKind::Agy].into_iter().filter_map(end).collect()
+    }
+
+    /// What runs between it and another participant, as it judges.
+    pub fn between(&self, other: &Pid) -> Between {
+        self.view.federation.between(&self.pid, other)
     }
 
     /// Whether the journal is behind the high-water file, as the node judges it at start.
@@ -290,30 +330,5 @@ impl Node {
     /// The key of one of its cases.
     pub fn case_key(&self, thread: &ThreadId) -> [u8; 32] {
         blake3::derive_key("lapwing-sim 1 case key", &[self.pid().0, thread.0].concat())
-    }
-}
-
-/// What one side sees the other as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// It gets nothing.
-    Stranger,
-    /// It gets logs 0 and 1.
-    Participant,
-    /// It gets log 2 too.
-    Agency,
-}
-
-/// Who is who between `me` and `pid`, as the node judges it.
-pub fn class_between(view: &State, pid: &Pid) -> Class {
-    let federation = &view.federation;
-    let takes_part = |p: &Pid| matches!(federation.standing(p), Some(Standing::Participant | Standing::Suspended));
-    let agency = |p: &Pid| federation.is_full_agency(p) && !federation.author(p).is_some_and(|a| a.contested());
-    if !takes_part(pid) || !takes_part(&view.me) {
-        Class::Stranger
-    } else if agency(pid) && agency(&view.me) {
-        Class::Agency
-    } else {
-        Class::Participant
     }
 }

@@ -13,7 +13,7 @@ use lapwing_record::directory::KemKey;
 use lapwing_record::entry::EntryType;
 use lapwing_record::form::sample;
 use lapwing_record::id::{Digest, Pid, ThreadId};
-use lapwing_record::identity::{Act as Approved, Leave};
+use lapwing_record::identity::{Act as Approved, Anchor, Leave};
 use lapwing_record::statement::{
     Acknowledge, Assurance, Decide, Ending, Ground, ItemDecision, Kind, Progress, Reminder, Supplement, Text, Tlp,
 };
@@ -37,6 +37,8 @@ pub enum Act {
     Pursue(ThreadId, u8),
     /// An administrator asserts that an older copy is current, where nobody can ever give back what was signed since.
     Assert,
+    /// The root takes stolen keys out of use; it stands by these ends of the logs.
+    Recover(Vec<Anchor>),
     /// An adversary begins.
     Attack,
 }
@@ -66,7 +68,9 @@ impl World {
         if let Some(to) = self.dice.pick(&able)
             && n >= self.founders
         {
-            let application = Box::new(self.nodes[n].agency.application(&self.network));
+            let node = &mut self.nodes[n];
+            let application =
+                node.application.get_or_insert_with(|| Box::new(node.agency.application(&self.network))).clone();
             self.send(n, to, Message::Apply(application));
         }
     }
@@ -106,28 +110,43 @@ impl World {
                 }
             }
             Act::Judge(pid) => self.judge(n, pid),
+            Act::Vote(_, Approved::Object, _) if self.quiet => {}
             Act::Vote(pid, act, tries) => self.vote(n, pid, act, tries),
             Act::Leave => self.leave(n),
             Act::Assert => self.assert_current(n),
             Act::Refer => self.refer(n),
             Act::Answer(thread, step) => self.answer(n, thread, step),
             Act::Pursue(thread, step) => self.pursue(n, thread, step),
+            Act::Recover(anchors) => self.recover_keys(n, anchors),
             Act::Attack => self.attack(n),
         }
     }
 
     fn judge(&mut self, n: usize, pid: Pid) {
         match self.dice.below(100) {
-            0..40 => self.vote(n, pid, Approved::Consent, 3),
+            0..40 => {
+                self.vote(n, pid, Approved::Consent, 3);
+                self.changes_mind(n, pid, 15, Approved::Object);
+            }
             40..52 if !self.quiet => {
                 self.vote(n, pid, Approved::Object, 3);
-                if self.dice.chance(60) {
-                    let later = self.dice.between(10_000, 60_000);
-                    self.after(later, Event::Person(n, Act::Vote(pid, Approved::Withdraw, 3)));
-                }
+                self.changes_mind(n, pid, 60, Approved::Withdraw);
+            }
+            // asleep for long: perhaps the others have excused it meanwhile
+            52..60 if !self.quiet => {
+                let later = self.dice.between(20_000, 90_000);
+                let act = if self.dice.chance(50) { Approved::Object } else { Approved::Consent };
+                self.after(later, Event::Person(n, Act::Vote(pid, act, 3)));
             }
             // asleep: the window speaks
             _ => {}
+        }
+    }
+
+    fn changes_mind(&mut self, n: usize, pid: Pid, percent: u64, to: Approved) {
+        if self.dice.chance(percent) && !self.quiet {
+            let later = self.dice.between(10_000, 60_000);
+            self.after(later, Event::Person(n, Act::Vote(pid, to, 3)));
         }
     }
 
@@ -166,7 +185,7 @@ impl World {
             Approved::Object => self.counts.objections += 1,
             _ => self.counts.withdrawals += 1,
         }
-        let by = open.proposal.approval(node.pid()).sign(&node.agency.officers[0], &self.network);
+        let by = open.proposal.approval(node.pid()).sign(&node.officer(node.epoch()), &self.network);
         let what = format!("officers sign: {} of {}", open.proposal.act, of.short());
         self.command(n, Waiter::Person(what), Command::Approve { proposal: id, by });
     }
@@ -268,7 +287,7 @@ impl World {
         let node = &self.nodes[n];
         let drafted = node.engine.draft_statement(&thread, to, kind, now, &saying);
         let approval = drafted.ok().and_then(|stmt| stmt.approval());
-        saying.approvals = approval.map(|a| vec![a.sign(&node.agency.officers[0], &self.network)]);
+        saying.approvals = approval.map(|a| vec![a.sign(&node.officer(node.epoch()), &self.network)]);
         self.command(n, Waiter::Person(format!("says {kind} in {}", thread.short())), Command::Say(Box::new(saying)));
     }
 }

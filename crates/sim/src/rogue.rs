@@ -1,15 +1,18 @@
 //! Adversaries: nodes that run the real engine and lie beside it, and a thief with somebody's feed key.
 
 use crate::message::Message;
-use crate::node::Role;
-use crate::world::World;
+use crate::node::{Node, Role, Waiter};
+use crate::people::Act;
+use crate::world::{Event, World};
 use lapwing_engine::federation::Plane;
-use lapwing_engine::step::Input;
+use lapwing_engine::step::{Command, Input};
 use lapwing_record::cbor::{Cbor, encode};
 use lapwing_record::entry::{Entry, EntryType, LogKind};
-use lapwing_record::id::{Digest, NetworkId, Pid};
-use lapwing_record::membership::{Checkpoint, Excuse, ForkProof, Stance, Stances, Target, What};
+use lapwing_record::id::{Digest, EntryId, NetworkId, Pid};
+use lapwing_record::identity::{Anchor, EpochKeys, GrantReason, KeyGrant, Officer};
+use lapwing_record::membership::{Approval, Checkpoint, Excuse, ForkProof, Stance, Stances, Target, What};
 use lapwing_record::sign::Sign1;
+use lapwing_record::testkit::TestAgency;
 use lapwing_record::wire::Want;
 
 impl World {
@@ -19,28 +22,49 @@ impl World {
         if role == Role::Honest || self.nodes[n].view.tip(LogKind::Pub).is_none() {
             return;
         }
+        // its own engine is about to write: one entry at a time
+        if !self.nodes[n].view.reserved.is_empty() && !self.quiet {
+            return self.after(700, Event::Person(n, Act::Attack));
+        }
         self.counts.attacks += 1;
         self.note(n, None, format!("attacks: {role:?}"));
         match role {
             Role::Forker => self.fork(n),
             Role::ClockLiar => {
                 let ten_years = 10 * 365 * 24 * 3_600_000_i64;
-                self.nodes[n].offset = if self.dice.chance(50) { ten_years } else { -ten_years };
-                self.nodes[n].jumped = self.nodes[n].offset;
-                self.tell(n, Input::Wake);
+                let by = if self.dice.chance(50) { ten_years } else { -ten_years };
+                self.clock_runs_off(n, by);
             }
             Role::EarlyExcuser => self.excuse_everybody(n),
             Role::FalseProver => self.prove_falsely(n),
             Role::Robbed => self.steal(n),
-            Role::Greedy | Role::Withholder | Role::Honest => {}
+            Role::Burgled => self.burgle(n),
+            Role::FalseSeater => self.seat_everybody(n),
+            Role::Greedy => self.object_without_a_say(n),
+            Role::ClockRacer | Role::Flooder | Role::Withholder | Role::Honest => {}
         }
     }
 
     /// What an adversary does over and over.
-    pub(crate) fn rogue_tick(&mut self, n: usize) {
-        if self.nodes[n].role != Role::Greedy || self.quiet {
+    pub(crate) fn rogue_tick(&mut self, n: usize, since: u64) {
+        if self.quiet {
             return;
         }
+        match self.nodes[n].role {
+            Role::Greedy => self.ask_for_everything(n),
+            Role::Flooder => self.flood(n),
+            Role::ClockRacer => self.clock_runs_off(n, since as i64 * 49),
+            _ => {}
+        }
+    }
+
+    fn clock_runs_off(&mut self, n: usize, by: i64) {
+        self.nodes[n].offset = self.nodes[n].offset.saturating_add(by);
+        self.nodes[n].jumped = self.nodes[n].jumped.saturating_add(by);
+        self.tell(n, Input::Wake);
+    }
+
+    fn ask_for_everything(&mut self, n: usize) {
         for peer in self.peers(n) {
             let req = self.number();
             self.send(n, peer, Message::Ask(req, Plane::Agy, Digest([0; 32])));
@@ -50,38 +74,137 @@ impl World {
         }
     }
 
+    fn flood(&mut self, n: usize) {
+        let old: Vec<Entry> = self.nodes[n].book.entries.values().cloned().collect();
+        let far = Some((self.dice.between(50, 5_000), EntryId(self.dice.bytes())));
+        let stance = || Stances { items: vec![Stance::by_node(What::Clear, Target::Participant(Pid([7; 32])))] };
+        for to in self.peers(n) {
+            for _ in 0..6 {
+                let made_up = TestAgency::named(&format!("made-up-{}", self.number()));
+                let application = Box::new(made_up.application(&self.network));
+                self.send(n, to, Message::Apply(application));
+                let strange = made_up.entry(&self.network, None, EntryType::Stances, &stance());
+                self.send(n, to, Message::Gossip(Box::new(strange)));
+            }
+            for _ in 0..20 {
+                if let Some(entry) = self.dice.pick(&old) {
+                    self.send(n, to, Message::Gossip(Box::new(entry.clone())));
+                    self.send(n, to, Message::Push(Box::new(entry)));
+                }
+            }
+            let beyond = self.nodes[n].agency.entry(&self.network, far, EntryType::Stances, &stance());
+            self.send(n, to, Message::Gossip(Box::new(beyond)));
+            let req = self.number();
+            let root = Digest(self.dice.bytes());
+            self.send(n, to, Message::Ask(req, Plane::Pub, root));
+        }
+    }
+
     /// The next entry of a log, signed with its feed key, without asking its engine.
     fn signed_entry<B: Cbor>(&self, n: usize, kind: EntryType, body: &B) -> Entry {
         let node = &self.nodes[n];
-        node.agency.entry(&self.network, node.view.tip(kind.log()), kind, body)
+        let epoch = node.epoch();
+        node.agency.signed(&self.network, &node.feed(epoch), epoch, node.view.tip(kind.log()), kind, encode(body))
     }
 
     /// Puts an entry into the adversary's own log, and tells everybody.
     fn slip_in<B: Cbor>(&mut self, n: usize, kind: EntryType, body: &B) {
-        if !self.nodes[n].view.reserved.is_empty() {
-            return;
-        }
         let entry = self.signed_entry(n, kind, body);
         self.tell(n, Input::Entries { entries: vec![entry.clone()], gossiped: false, reply: None });
         self.gossip(n, &entry);
     }
 
     fn fork(&mut self, n: usize) {
-        let checkpoint = |salt: u8| Checkpoint {
-            frontier: Digest([salt; 32]),
-            state: Digest([salt; 32]),
-            entries: 1,
-            agencies: 1,
-            schema: 1,
-            audit: None,
+        let subjects: Vec<Pid> = self.strangers_to(n).collect();
+        let twins = match self.dice.pick(&subjects) {
+            // object to half of them, clear for the other half
+            Some(of) if self.dice.chance(50) => {
+                let objects = Stances { items: vec![self.approved(n, What::Object, of, 10)] };
+                let clears = Stances { items: vec![Stance::by_node(What::Clear, Target::Participant(of))] };
+                [objects, clears].map(|stances| self.signed_entry(n, EntryType::Stances, &stances))
+            }
+            _ => [1, 2].map(|salt| {
+                let checkpoint = Checkpoint {
+                    frontier: Digest([salt; 32]),
+                    state: Digest([salt; 32]),
+                    entries: 1,
+                    agencies: 1,
+                    schema: 1,
+                    audit: None,
+                };
+                self.signed_entry(n, EntryType::Checkpoint, &checkpoint)
+            }),
         };
-        let twins = [1, 2].map(|salt| self.signed_entry(n, EntryType::Checkpoint, &checkpoint(salt)));
         for to in self.peers(n) {
             let twin = twins[self.dice.below(2) as usize].clone();
             self.send(n, to, Message::Gossip(Box::new(twin)));
         }
         let entries = twins.to_vec();
         self.tell(n, Input::Entries { entries, gossiped: false, reply: None });
+    }
+
+    /// Everybody else but the founders, introduced or not.
+    fn strangers_to(&self, n: usize) -> impl Iterator<Item = Pid> + '_ {
+        let me = self.nodes[n].pid();
+        self.nodes[self.founders..].iter().map(Node::pid).filter(move |pid| *pid != me)
+    }
+
+    /// What the officers of a node say, with their approval.
+    fn approved(&self, n: usize, what: What, of: Pid, number: u64) -> Stance {
+        let (node, target) = (&self.nodes[n], Target::Participant(of));
+        let act = what.act().expect("a word of officers");
+        let approval = Approval::of_stance(node.pid(), node.epoch(), number, act, target);
+        let by = approval.sign(&node.officer(node.epoch()), &self.network);
+        Stance { what, target, n: Some(number), approvals: Some(vec![by]) }
+    }
+
+    /// A private-sector participant objects to everybody: it has no say.
+    fn object_without_a_say(&mut self, n: usize) {
+        let items = self.strangers_to(n).map(|of| self.approved(n, What::Object, of, 1)).collect();
+        self.slip_in(n, EntryType::Stances, &Stances { items });
+    }
+
+    /// Everybody is seated before a word is said of them: they become electors of each other.
+    fn seat_everybody(&mut self, n: usize) {
+        let items = self.strangers_to(n).map(|of| Stance::by_node(What::Seat, Target::Participant(of))).collect();
+        self.slip_in(n, EntryType::Stances, &Stances { items });
+    }
+
+    /// A thief with the feed key and the officers' keys contradicts what they said; later the root takes the logs back to
+    /// where they stood.
+    fn burgle(&mut self, n: usize) {
+        let node = &self.nodes[n];
+        let ends: Vec<Anchor> = node.heads().into_iter().map(|(log, seq, id)| Anchor { log, seq, id }).collect();
+        let subjects: Vec<Pid> = self.strangers_to(n).collect();
+        let mut items = Vec::new();
+        for of in subjects {
+            let what = if self.dice.chance(50) { What::Object } else { What::Consent };
+            items.push(self.approved(n, what, of, 10_000));
+        }
+        let entry = self.signed_entry(n, EntryType::Stances, &Stances { items });
+        self.note(n, None, "(a thief writes with the keys of node and officers)");
+        for to in (0..self.nodes.len()).filter(|to| *to != n) {
+            self.send(n, to, Message::Gossip(Box::new(entry.clone())));
+        }
+        let later = self.dice.between(5_000, 30_000);
+        self.after(later, Event::Person(n, Act::Recover(ends)));
+    }
+
+    /// The root grants new keys, and stands by the logs as they were before the thief.
+    pub(crate) fn recover_keys(&mut self, n: usize, anchors: Vec<Anchor>) {
+        let node = &self.nodes[n];
+        let chain = node.view.federation.author(&node.pid()).map(|a| a.id_chain()).unwrap_or_default();
+        let Some(last) = chain.last() else { return };
+        let epoch = node.epoch() + 1;
+        let keys = EpochKeys {
+            feed: node.feed(epoch).public(),
+            officers: vec![Officer { key: node.officer(epoch).public(), not_after: u64::MAX >> 1 }],
+            policy: Vec::new(),
+        };
+        let grant = KeyGrant { epoch, keys, anchors, reason: GrantReason::Compromise };
+        let entry = node.agency.id_entry(&self.network, last, EntryType::KeyGrant, &grant);
+        self.counts.recoveries += 1;
+        self.command(n, Waiter::Person("is granted new keys".into()), Command::IdEntry(Box::new(entry)));
     }
 
     fn excuse_everybody(&mut self, n: usize) {
@@ -138,7 +261,7 @@ impl World {
             if entry.header().entry_type() == Some(EntryType::Stances)
                 && let Some(Ok(stances)) = entry.body().map(Stances::decode)
             {
-                items.extend(stances.items.into_iter().filter(|s| s.what == What::Consent));
+                items.extend(stances.items.into_iter().filter(|s| s.what.act().is_some() && s.what != What::Object));
             }
         }
         // and words with approvals that were made for another word

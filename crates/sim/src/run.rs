@@ -7,6 +7,7 @@ use crate::node::Role;
 use crate::people::Act;
 use crate::trace::Row;
 use crate::world::{BEGIN, Event, Fault, GRACE_MS, WINDOW_MS, World};
+use lapwing_engine::mutation::break_rule;
 use lapwing_engine::step::Input;
 
 /// Milliseconds in which things go wrong.
@@ -33,8 +34,10 @@ pub struct Outcome {
 /// Runs a seed to its end, or to the first invariant that does not hold.
 pub fn run(seed: u64, mutant: Option<Mutant>) -> Outcome {
     lapwing_record::testkit::remember_verified();
+    break_rule(mutant.and_then(Mutant::rule));
     let mut world = World::new(seed, mutant);
     let failure = play(&mut world).err();
+    break_rule(None);
     Outcome { seed, failure, counts: world.counts, trace: world.trace }
 }
 
@@ -65,14 +68,25 @@ fn cast(world: &mut World) {
     if world.dice.chance(50) {
         return;
     }
-    let parts = [Role::Forker, Role::Withholder, Role::ClockLiar, Role::EarlyExcuser, Role::FalseProver, Role::Robbed];
+    let parts = [
+        Role::Forker,
+        Role::Withholder,
+        Role::ClockLiar,
+        Role::ClockRacer,
+        Role::EarlyExcuser,
+        Role::FalseProver,
+        Role::Robbed,
+        Role::Burgled,
+        Role::FalseSeater,
+        Role::Flooder,
+    ];
     let many = 1 + world.dice.below(world.nodes.len() as u64 / 4 + 1);
     for _ in 0..many {
         let n = world.dice.below(world.nodes.len() as u64) as usize;
         let agency = world.nodes[n].agency.is_agency();
         let role = if agency { world.dice.pick(&parts) } else { Some(Role::Greedy) };
         world.nodes[n].role = role.unwrap_or(Role::Honest);
-        let at = world.dice.between(30_000, BUSY_MS - 40_000);
+        let at = world.dice.between(20_000, BUSY_MS - 40_000);
         world.after(at, Event::Person(n, Act::Attack));
     }
 }

@@ -2,7 +2,8 @@
 
 use super::bits::Bits;
 use super::log::{Log, Ruling};
-use super::{Class, Mutation, Rules, Segment, Standing, Target, Veto, quorum};
+use super::{Class, Rules, Segment, Standing, Target, Veto, quorum};
+use crate::mutation::Mutation;
 use lapwing_record::id::{EntryId, Pid};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,7 +84,7 @@ impl Fold {
         veto: Veto,
         logs: &BTreeMap<Pid, Vec<Segment>>,
     ) -> Fold {
-        Fold::build(founders, classes, Rules { veto, broken: None }, logs)
+        Fold::build(founders, classes, Rules::of(veto), logs)
     }
 
     /// As [`Fold::new`], with one rule broken.

@@ -2,7 +2,8 @@
 
 use super::bits::Bits;
 use super::fold::{Fold, Tally};
-use super::{Class, Mutation, Standing, Target, quorum};
+use super::{Class, Standing, Target, quorum};
+use crate::mutation::Mutation;
 
 /// How the live electors of a target have spoken.
 #[derive(Debug)]
@@ -31,9 +32,10 @@ impl Fold {
     pub(super) fn verdict(&self, target: Target, tally: &Tally, electors: &Bits, live: &Bits) -> Verdict {
         let agree = live.and(&tally.agree);
         let silent = live.minus(&agree);
-        let excused = silent.iter().filter(|e| self.is_excused(*e, target, tally, &agree, live.len())).collect();
+        let excused: Bits = silent.iter().filter(|e| self.is_excused(*e, target, tally, &agree, live.len())).collect();
         let object =
             if self.rules.breaks(Mutation::AnybodyObjects) { tally.object.clone() } else { live.and(&tally.object) };
+        let object = if self.rules.breaks(Mutation::ExcusedObjectionIgnored) { object.minus(&excused) } else { object };
         let missing = silent.minus(&excused).minus(&object);
         let spoke = !agree.is_empty() || electors.and(&tally.agree).iter().any(|e| self.members[e].founder);
         Verdict { agree, excused, object, missing, spoke }

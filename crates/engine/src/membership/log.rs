@@ -3,7 +3,8 @@
 //! Everything that others need of it: its seats in order, and for each target how many seats came before its first
 //! word (the only order that protocol §4.4 uses), whether the node cleared it, and which approved stance rules.
 
-use super::{Item, Mutation, Rank, Rules, Segment, Target, Word};
+use super::{Item, Rank, Rules, Segment, Target, Word};
+use crate::mutation::Mutation;
 use lapwing_record::id::Pid;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,6 +112,10 @@ impl Log {
                 self.say(item, rules);
             }
         }
+        if !items.is_empty() && rules.breaks(Mutation::ForkEndsObjection) {
+            let objects = |words: &&mut Words| words.act() == Some(Act::Object);
+            self.words.values_mut().filter(objects).for_each(|words| words.ruling = None);
+        }
         if !items.is_empty() {
             for (target, words) in &mut self.words {
                 words.late |= words.agreed_once && words.act() == Some(Act::Object) && rules.entry(*target);
@@ -156,6 +161,9 @@ impl Log {
     pub(super) fn seats_passed(&self, target: Target, rules: Rules) -> usize {
         if rules.breaks(Mutation::SeatsPassNothing) {
             return 0;
+        }
+        if rules.breaks(Mutation::FirstWordIgnored) {
+            return self.seats.len();
         }
         let silent = if rules.breaks(Mutation::SilentPassNothing) { 0 } else { self.seats.len() };
         self.words.get(&target).map_or(silent, |words| words.seats_before)

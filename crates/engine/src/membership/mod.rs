@@ -53,6 +53,7 @@ pub use log::{Act, Ruling};
 pub use roster::{Change, Roster};
 pub use says::{Item, Rank, Segment, Word};
 
+use crate::mutation::{self, Mutation};
 use serde::{Deserialize, Serialize};
 
 /// Where somebody stands (protocol §4.5). The codes are stable.
@@ -95,28 +96,6 @@ pub const fn quorum(n: usize) -> usize {
     2 * n / 3 + 1
 }
 
-/// One rule broken on purpose, for the tests that show that the others would notice.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutation {
-    /// 1: seats pass on no electorship.
-    SeatsPassNothing,
-    /// 2: anybody's objection counts.
-    AnybodyObjects,
-    /// 3: the last written stance rules, not the highest (epoch, n).
-    LastWrittenRules,
-    /// 4: against private-sector participants only electors' objections count.
-    OnlyElectorsBarPrivate,
-    /// 5: objections of ring fellows are ignored.
-    FellowsIgnored,
-    /// 6: an elector without a word on X passes on nobody.
-    SilentPassNothing,
-    /// 7: disavowed approvals count.
-    DisavowedCount,
-    /// 8: a clear ends an objection.
-    ClearEndsObjection,
-}
-
 /// The rules that a fold follows.
 #[derive(Clone, Copy, Debug)]
 struct Rules {
@@ -125,6 +104,10 @@ struct Rules {
 }
 
 impl Rules {
+    fn of(veto: Veto) -> Rules {
+        Rules { veto, broken: mutation::current() }
+    }
+
     /// Whether an objection to `target` after one's own clearance is late (protocol §4.1, §4.6).
     fn entry(self, target: Target) -> bool {
         self.veto == Veto::Entry || matches!(target, Target::Motion(_))

@@ -46,7 +46,7 @@ impl Deref for Roster {
 impl Roster {
     /// Nobody yet.
     pub fn new(veto: Veto) -> Roster {
-        Roster { fold: Fold::empty(Rules { veto, broken: None }), verdicts: 0 }
+        Roster { fold: Fold::empty(Rules::of(veto)), verdicts: 0 }
     }
 
     /// Many logs at once, at the cost of one [`Fold::new`].

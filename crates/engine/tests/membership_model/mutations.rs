@@ -5,7 +5,8 @@ use crate::cases::cases;
 use crate::known::{fails, known_attacks};
 use crate::sim::Sim;
 use crate::world::World;
-use lapwing_engine::membership::{Mutation, Veto};
+use lapwing_engine::membership::Veto;
+use lapwing_engine::mutation::Mutation;
 
 const MUTATIONS: [Mutation; 8] = [
     Mutation::SeatsPassNothing,

@@ -1,6 +1,7 @@
 //! A world: who was introduced, and what everyone's log says, branch by branch.
 
-use lapwing_engine::membership::{Class, Fold, Item, Mutation, Rank, Segment, Target, Veto, Word};
+use lapwing_engine::membership::{Class, Fold, Item, Rank, Segment, Target, Veto, Word};
+use lapwing_engine::mutation::Mutation;
 use lapwing_record::id::{EntryId, Pid};
 use std::collections::{BTreeMap, BTreeSet};
 
