@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use lapwing_engine::author::{Head, Placed};
+use lapwing_engine::between::Between;
 use lapwing_engine::engine::{Config, Engine, HeadCheck};
 use lapwing_engine::fact::Fact;
 use lapwing_engine::federation::Plane;
@@ -12,7 +13,7 @@ use lapwing_record::cbor::{decode, encode};
 use lapwing_record::charter::CharterFile;
 use lapwing_record::entry::{Entry, EntryType, LogKind};
 use lapwing_record::id::{NetworkId, Pid};
-use lapwing_record::identity::{Act, Category};
+use lapwing_record::identity::{Act, Category, Leave};
 use lapwing_record::idlog::IdLog;
 use lapwing_record::membership::{Stance, Stances, Target, What};
 use lapwing_record::testkit::{TestAgency, charter_of};
@@ -541,4 +542,78 @@ fn an_entry_of_a_stranger_is_kept_nowhere() {
     let answer = w.nodes.get_mut("harbor").unwrap().answers.remove(&reply);
     assert!(matches!(answer, Some(Ok(Answer::Placed(p))) if p == [Placed::UnknownAuthor]));
     assert_eq!(w.nodes["harbor"].journal.len(), before);
+}
+
+impl World {
+    fn leave(&mut self, name: &str) {
+        let node = &self.nodes[name];
+        let last = node.engine.state().federation.author(&node.agency.pid()).unwrap().id_chain().pop().unwrap();
+        let body = Leave { heads: Vec::new(), note: None };
+        let entry = node.agency.id_entry(&self.network, &last, EntryType::Leave, &body);
+        self.command(name, Command::IdEntry(Box::new(entry))).unwrap();
+    }
+}
+
+#[test]
+fn whoever_has_left_completes_no_vote_that_was_proposed_before() {
+    let mut w = World::founded(&["harbor", "polder", "savanna"]);
+    let target = Target::Participant(w.introduce("harbor", TestAgency::named("amazon")));
+    let ask = Ask::Stance { act: Act::Object, target, reason: None, salt: [0; 16] };
+    let Ok(Answer::Proposal(id)) = w.command("polder", Command::Propose(ask)) else { panic!("a proposal") };
+    w.leave("polder");
+    assert!(matches!(w.approve("polder", id), Err(Refused::Standing(_))));
+}
+
+#[test]
+fn whoever_has_left_still_tells_those_that_take_part_and_is_told_nothing() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    let (harbor, polder) = (w.pid("harbor"), w.pid("polder"));
+    w.leave("polder");
+    let between = |w: &World, at: &str, me, other| w.nodes[at].engine.state().federation.between(me, other);
+    // the leave was lost under way: harbor asks as before, and must get an answer, or it never learns of it
+    assert_eq!(between(&w, "harbor", &harbor, &polder), Between::Agencies);
+    assert_eq!(between(&w, "polder", &polder, &harbor), Between::Participants);
+    w.sync(&[]);
+    assert_eq!(between(&w, "harbor", &harbor, &polder), Between::Nothing);
+}
+
+#[test]
+fn the_answer_of_one_who_has_left_does_not_release_an_older_copy() {
+    let mut w = World::founded(&["harbor", "polder", "savanna"]);
+    w.leave("savanna");
+    w.sync(&[]);
+    let node = &w.nodes["harbor"];
+    let mut copy = engine(&w.charter, &node.agency);
+    node.journal.iter().for_each(|f| copy.replay(f));
+    let _ = copy.resume(w.now, Vec::new(), true, &[]);
+    let _ = copy.handle(Input::HeadAnswer { from: w.pid("savanna"), lacking: Vec::new() }, w.now + 600_000);
+    assert_ne!(*copy.head(), HeadCheck::Done, "it may have missed what was written since");
+    let _ = copy.handle(Input::HeadAnswer { from: w.pid("polder"), lacking: Vec::new() }, w.now + 600_000);
+    assert_eq!(*copy.head(), HeadCheck::Done);
+}
+
+#[test]
+fn a_window_that_was_noted_by_a_clock_far_ahead_ends_when_the_clock_is_right_again() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    let right = w.now;
+    w.now += 400 * 24 * 60 * 60 * 1000;
+    let pid = w.introduce("harbor", TestAgency::named("amazon"));
+    w.now = right + 10_000;
+    for name in ["harbor", "polder"] {
+        let node = w.nodes.remove(name).unwrap();
+        let mut again = engine(&w.charter, &node.agency);
+        node.journal.iter().for_each(|f| again.replay(f));
+        let step = again.resume(w.now, Vec::new(), false, &[]);
+        let mut node = Node { engine: again, ..node };
+        node.take(step, w.network);
+        w.nodes.insert(name.into(), node);
+    }
+    for (name, other) in [("harbor", "polder"), ("polder", "harbor")] {
+        w.input(name, Input::HeadAnswer { from: w.pid(other), lacking: Vec::new() });
+    }
+    assert_eq!(w.nodes["harbor"].engine.state().federation.standing(&pid), Some(Standing::Candidate));
+    for _ in 0..4 {
+        w.pass(1_000, &[]);
+    }
+    assert_eq!(w.nodes["harbor"].engine.state().federation.standing(&pid), Some(Standing::Participant));
 }

@@ -353,3 +353,44 @@ fn people_are_told_of_what_is_overdue_once_for_each_item_and_date() {
     assert!(wake > w.now, "it looks again by itself");
     w.assert_replayed();
 }
+
+#[test]
+fn an_older_copy_refuses_nothing_for_good_before_cases_are_compared_and_what_comes_back_goes_out_again() {
+    let mut w = World::new();
+    (w.engine, w.journal) = (made(&w.charter, &w.polder), Vec::new());
+    let step = w.engine.resume(NOW, Vec::new(), true, &[]);
+    w.keep(step);
+    // an answer to what polder asked, and what it has forgotten with the disk that is no more
+    let thread = ThreadId([5; 32]);
+    let submit = Stmt { from: w.polder.pid(), to: w.harbor.pid(), ..w.stmt(Kind::Submit, encode(&sample())) };
+    let answer = Stmt { seen_peer: Some(submit.id()), ..w.stmt(Kind::NeedInfo, text("who?")) };
+    assert_eq!(w.hear(&answer, None), Some(Refusal::TryLater));
+
+    // harbor gives back what polder said, and its own answer
+    let signed = SignedStmt::sign(&submit, &w.polder.feed, None);
+    let verified = signed.open(&w.polder.inception.first, &w.network).unwrap();
+    let returned = Input::Returned { stmt: Box::new(verified), locked: Bytes(vec![1]) };
+    let step = w.engine.handle(returned, NOW);
+    w.keep(step);
+    let step = w.engine.handle(Input::ThreadsLevel(w.harbor.pid()), NOW);
+    w.keep(step);
+    assert_eq!(w.hear(&answer, None), None);
+    assert_eq!(w.stage(), Stage::InfoNeeded);
+    // whether harbor took it then is for harbor to say again
+    assert!(w.engine.state().outbox.get(&submit.id()).is_some());
+    assert!(w.engine.state().case(&thread).unwrap().find(&submit.id()).unwrap().refused.is_none());
+    w.assert_replayed();
+}
+
+#[test]
+fn the_cases_of_an_older_copy_are_compared_with_everyone_and_not_only_where_it_knows_of_one() {
+    let mut w = World::new();
+    w.engine = made(&w.charter, &w.polder);
+    let step = w.engine.resume(NOW, Vec::new(), true, &[]);
+    w.keep(step);
+    assert!(w.engine.state().cases.values().next().is_none(), "it knows of no case");
+    assert!(!w.engine.state().compared_with_all(w.engine.leveled()), "one may have begun since");
+    let step = w.engine.handle(Input::ThreadsLevel(w.harbor.pid()), NOW);
+    w.keep(step);
+    assert!(w.engine.state().compared_with_all(w.engine.leveled()));
+}
