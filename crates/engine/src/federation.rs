@@ -12,6 +12,8 @@
 //! introduced by a founder or by an agency that a founder (or one so seated) has ever seated. Standing decides what
 //! counts and who is served, never what is stored: otherwise two nodes' heads would never be equal.
 
+mod canon;
+
 use crate::author::{Author, Head, Placed};
 use crate::line::{Line, Says};
 use crate::listing::Listing;
