@@ -21,6 +21,12 @@ impl Federation {
         let held: Vec<String> = self.held.iter().map(|id| short(&id.0)).collect();
         let vouched: Vec<String> = self.vouched.iter().map(|pid| short(&pid.0)).collect();
         let _ = writeln!(out, "held {held:?}\nvouched {vouched:?} founders {}", self.founders.len());
+        let seated: Vec<String> = self.seated.iter().map(|pid| short(&pid.0)).collect();
+        let _ = writeln!(out, "seated {seated:?}");
+        for ((pid, epoch), proofs) in &self.proofs {
+            let of: Vec<_> = proofs.keys().map(|(a, b)| (short(&a.0), short(&b.0))).collect();
+            let _ = writeln!(out, "proofs of {} in epoch {epoch}: {of:?}", short(&pid.0));
+        }
         let by = |pids: &mut dyn Iterator<Item = &Pid>| pids.map(|pid| short(&pid.0)).collect::<Vec<_>>();
         for (pid, introducers) in &*self.introducers {
             let _ = writeln!(out, "introduced {} by {:?}", short(&pid.0), by(&mut introducers.iter()));
