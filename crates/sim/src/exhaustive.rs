@@ -19,9 +19,10 @@ use lapwing_engine::federation::Federation;
 use lapwing_engine::membership::{Class, Fold, Mutation, Segment};
 use lapwing_record::entry::{Entry, EntryType, LogKind};
 use lapwing_record::id::{EntryId, Pid};
+use lapwing_record::idlog::IdLog;
 use lapwing_record::testkit::remember_verified;
 use opinion::{Broken, Judged, Opinion};
-use orders::{Differ, Explored, Reached, explore, literally};
+use orders::{Differ, Explored, Held, Reached, explore, literally};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -196,6 +197,7 @@ impl Scenario<'_> {
         for (set, reached) in &explored.reached {
             self.judge_set(*set, reached).map_err(|broken| Box::new(self.broken(broken, &reached.order)))?;
         }
+        self.own_nodes_agree(&explored)?;
         let subsets = explored.subsets(entries.len()).map_err(differ)?;
         let literal =
             if entries.len() <= scope.literal { literally(root, entries, &explored).map_err(differ)? } else { 0 };
@@ -207,6 +209,29 @@ impl Scenario<'_> {
             literal,
             compared: explored.compared,
         })
+    }
+
+    /// The node of an applicant, which holds its own logs before anybody introduced it, comes to the same as the others.
+    fn own_nodes_agree(&self, explored: &Explored<Federation>) -> Result<(), Box<Failure>> {
+        let entries = &self.play.entries;
+        let all = &explored.reached[&explored.kept_of((1 << entries.len()) - 1, true)];
+        let joined = self.cast.agencies.values().filter(|a| !all.node.founders().contains(&a.pid()));
+        for agency in joined.filter(|a| all.node.standing(&a.pid()).is_some()) {
+            let first = agency.first_entry(&self.cast.network);
+            let Ok(id) = IdLog::fold(agency.pid(), [&first], &self.cast.network) else { continue };
+            for backward in [false, true] {
+                let (mut own, mut order) = (self.cast.founding.clone(), Vec::new());
+                own.host(id.clone(), vec![first.clone()]);
+                let turn = |i: usize| if backward { entries.len() - 1 - i } else { i };
+                while let Some(i) = (0..entries.len()).map(turn).find(|i| own.hand_in(&entries[*i])) {
+                    order.push(i);
+                }
+                if let Some(differ) = all.unlike(&own, "an applicant's own node differs", &order) {
+                    return Err(Box::new(self.differ(differ)));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Every set judged, with a fold that follows one rule wrongly: what the second opinion says.
@@ -262,7 +287,7 @@ impl Scenario<'_> {
             return Ok(());
         }
         let mut again = self.cast.founding.clone();
-        while without.iter().any(|e| orders::Held::hand_in(&mut again, e)) {}
+        while without.iter().any(|e| again.hand_in(e)) {}
         if again.state_digest() == federation.state_digest() {
             return Ok(());
         }

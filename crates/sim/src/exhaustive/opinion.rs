@@ -315,16 +315,16 @@ pub struct Judged<'a> {
 
 type Judge = fn(&Judged<'_>) -> Result<(), String>;
 
-/// The invariants judged of one set. 1 is what the orders show; 2, 5 and 6 ask for more than one fold.
+/// The invariants judged of one set, facts before what follows from them. 1 is what the orders show; 2, 5 and 6 ask for more than one fold.
 pub const JUDGES: &[(&str, Judge)] = &[
+    ("electors_are_who_the_entries_say", electors_are_who_the_entries_say),
+    ("invariant_18_whom_nobody_introduced_has_no_standing", only_the_introduced_stand),
+    ("invariant_12_the_highest_number_rules", the_highest_number_rules),
+    ("invariant_30_a_leave_is_for_good", a_leave_is_for_good),
     ("invariant_04_an_electors_objection_bars", an_electors_objection_bars),
     ("invariant_04_nobody_elses_objection_bars", nobody_elses_objection_bars),
     ("invariant_07_no_admission_without_every_elector", no_admission_without_every_elector),
     ("invariant_07_the_complete_are_not_kept_waiting", the_complete_are_not_kept_waiting),
-    ("invariant_12_the_highest_number_rules", the_highest_number_rules),
-    ("invariant_18_whom_nobody_introduced_has_no_standing", only_the_introduced_stand),
-    ("invariant_30_a_leave_is_for_good", a_leave_is_for_good),
-    ("electors_are_who_the_entries_say", electors_are_who_the_entries_say),
     ("motions_are_judged_by_their_electors", motions_are_judged_by_their_electors),
 ];
 

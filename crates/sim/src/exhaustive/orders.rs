@@ -63,7 +63,7 @@ pub struct Differ {
 }
 
 /// One set that can be kept.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reached<N> {
     /// The state.
     pub node: N,
@@ -75,8 +75,16 @@ pub struct Reached<N> {
     pub takes: BTreeMap<usize, Set>,
 }
 
+impl<N: Held> Reached<N> {
+    /// How another state, reached by `order`, differs from this one; nothing if it does not.
+    pub fn unlike(&self, other: &N, what: &'static str, order: &[usize]) -> Option<Differ> {
+        let text = other.canonical();
+        (text != self.text).then(|| differ(what, &self.order, order, &self.text, &text))
+    }
+}
+
 /// All sets that can be kept.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Explored<N> {
     /// By set.
     pub reached: BTreeMap<Set, Reached<N>>,
