@@ -254,6 +254,13 @@ impl Author {
         chain
     }
 
+    /// How many entries of all logs are held.
+    pub fn entries(&self) -> u64 {
+        let held = |chain: &Chain| chain.stem.len() + chain.fork.as_ref().map_or(0, |fork| fork.lines.len());
+        let chains = self.public.values().chain(self.agency.values());
+        (self.id_entries.len() + chains.map(held).sum::<usize>()) as u64
+    }
+
     /// The chains of log 1 or 2.
     pub fn log(&self, log: LogKind) -> &BTreeMap<u64, Chain> {
         if log == LogKind::Agy { &self.agency } else { &self.public }

@@ -12,6 +12,8 @@
 //! introduced by a founder or by an agency that a founder (or one so seated) has ever seated. Standing decides what
 //! counts and who is served, never what is stored: otherwise two nodes' heads would never be equal.
 
+mod canon;
+
 use crate::author::{Author, Head, Placed};
 use crate::line::{Line, Says};
 use crate::listing::Listing;
@@ -21,8 +23,9 @@ use lapwing_record::charter::{Charter, CharterFile, Params};
 use lapwing_record::entry::{Entry, LogKind};
 use lapwing_record::id::{Digest, EntryId, HashOf, NetworkId, Pid};
 use lapwing_record::identity::Inception;
-use lapwing_record::idlog::{IdLog, check_application};
+use lapwing_record::idlog::{Epoch, IdLog, check_application};
 use lapwing_record::membership::{ForkProof, Motion};
+use lapwing_record::sign::Sign1;
 pub use lapwing_record::wire::Plane;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,15 +52,22 @@ pub struct Federation {
     roster: Arc<Roster>,
     /// Agencies whose introductions count, for good.
     vouched: RedBlackTreeSetSync<Pid>,
+    /// Whom one of these has seated, known here or not yet.
+    seated: RedBlackTreeSetSync<Pid>,
     held: RedBlackTreeSetSync<EntryId>,
     /// Applicant → who introduced it.
     introducers: Arc<BTreeMap<Pid, BTreeSet<Pid>>>,
     /// Missing entry → authors with lines that wait for it.
     waiting: Arc<BTreeMap<EntryId, BTreeSet<Pid>>>,
     motions: RedBlackTreeMapSync<EntryId, (Pid, Arc<Motion>)>,
+    /// Proofs of forks by author and epoch: one may be here before the keys that judge it.
+    proofs: RedBlackTreeMapSync<(Pid, u64), Arc<Proofs>>,
     buckets: [Arc<Vec<[u8; 32]>>; 2],
     entries: u64,
 }
+
+/// Proofs of forks in one epoch, by the two entries.
+type Proofs = BTreeMap<(EntryId, EntryId), Arc<ForkProof>>;
 
 /// What placing an entry changed, for those who tell people.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +82,15 @@ pub struct Changes {
     pub objections: Vec<(Pid, Target, EntryId)>,
 }
 
+impl Changes {
+    fn add(&mut self, more: Changes) {
+        self.introduced.extend(more.introduced);
+        self.standings.extend(more.standings);
+        self.forked |= more.forked;
+        self.objections.extend(more.objections);
+    }
+}
+
 impl Federation {
     /// The state at the founding.
     pub fn found(file: &CharterFile) -> Self {
@@ -84,10 +103,12 @@ impl Federation {
             members: RedBlackTreeMapSync::new_sync(),
             roster: Arc::new(Roster::new(veto)),
             vouched: RedBlackTreeSetSync::new_sync(),
+            seated: RedBlackTreeSetSync::new_sync(),
             held: RedBlackTreeSetSync::new_sync(),
             introducers: Arc::default(),
             waiting: Arc::default(),
             motions: RedBlackTreeMapSync::new_sync(),
+            proofs: RedBlackTreeMapSync::new_sync(),
             buckets: [Arc::new(vec![[0; 32]; BUCKETS]), Arc::new(vec![[0; 32]; BUCKETS])],
             entries: 0,
             charter: Arc::new(charter),
@@ -115,7 +136,8 @@ impl Federation {
 
     fn add_author(&mut self, author: Author, shared: bool) {
         let pid = author.pid;
-        self.entries += author.id_entries().count() as u64;
+        self.entries += if shared { author.entries() } else { 0 };
+        author.id_entries().for_each(|e| self.held.insert_mut(e.id()));
         let member = Member { author: Arc::new(author), listing: Arc::default(), shared };
         self.members.insert_mut(pid, member);
         self.hash_bucket(pid.0[0] as usize);
@@ -229,6 +251,8 @@ impl Federation {
         let mut changes = Changes::default();
         let Some(member) = self.members.get(&header.pid) else { return (Placed::UnknownAuthor, changes) };
         let (mut member, plain) = (member.clone(), member.author.plain());
+        let entries = member.author.entries();
+        let epochs = if header.log == LogKind::Id { member.author.id.epochs.clone() } else { Vec::new() };
         let author = Arc::make_mut(&mut member.author);
         let placed = match header.log {
             LogKind::Id => author.place_id(entry.clone(), &self.network),
@@ -245,7 +269,12 @@ impl Federation {
         };
         changes.forked = matches!(placed, Placed::Forks { .. });
         let pid = header.pid;
-        self.entries += u64::from(member.shared);
+        if member.shared {
+            self.entries = self.entries + member.author.entries() - entries;
+        }
+        let is_new = |(at, epoch): &(usize, &Epoch)| header.log == LogKind::Id && epochs.get(*at) != Some(epoch);
+        let new_keys = member.author.id.epochs.iter().enumerate().filter(is_new).map(|(at, _)| at as u64);
+        let new_keys: Vec<u64> = new_keys.collect();
         self.members.insert_mut(pid, member);
         self.held.insert_mut(entry.id());
         match line.filter(|_| plain && placed == Placed::New) {
@@ -253,6 +282,7 @@ impl Federation {
             None => self.reread(pid, &mut changes),
         }
         self.release(entry.id(), &mut changes);
+        changes.forked |= self.take_proofs(pid, &new_keys);
         self.hash_bucket(pid.0[0] as usize);
         (placed, changes)
     }
@@ -334,15 +364,17 @@ impl Federation {
         }
     }
 
-    /// From here on `pid`'s introductions and seats count for what is stored.
+    /// Seated by one whose introductions count: from here on, and from when it is introduced itself, so do its own.
     fn vouch(&mut self, pid: Pid, changes: &mut Changes) {
-        if !self.is_agency(&pid) || self.vouched.contains(&pid) {
+        self.seated.insert_mut(pid);
+        let known = self.members.get(&pid).is_some_and(|m| m.shared);
+        if !known || !self.is_agency(&pid) || self.vouched.contains(&pid) {
             return;
         }
         self.vouched.insert_mut(pid);
         let author = self.members.get(&pid).expect("its inception is here").author.clone();
         for line in author.public.values().flat_map(crate::author::Chain::lines) {
-            if matches!(line.says, Says::Introduce(_) | Says::Items(_)) {
+            if matches!(line.says, Says::Introduce(_) | Says::Items(_)) && self.ready_or_wait(pid, line) {
                 self.consequences(pid, line, changes);
             }
         }
@@ -360,13 +392,9 @@ impl Federation {
             Some(mut member) => {
                 if !member.shared {
                     member.shared = true;
-                    self.members.insert_mut(pid, member.clone());
+                    self.entries += member.author.entries();
+                    self.members.insert_mut(pid, member);
                 }
-                let author = Arc::make_mut(&mut member.author);
-                for entry in &application.id_log {
-                    author.place_id(entry.clone(), &self.network);
-                }
-                self.members.insert_mut(pid, member);
             }
             None => self.add_author(Author::new(id.clone(), application.id_log.clone()), true),
         }
@@ -377,12 +405,40 @@ impl Federation {
             changes.introduced.push(pid);
             // its own logs may have been here before it was introduced, or hold a leave
             self.reread(pid, changes);
+            // and what others said of it, or waits for its log 0
+            let epochs: Vec<u64> = (0..=id.epoch()).collect();
+            changes.forked |= self.take_proofs(pid, &epochs);
+            application.id_log.iter().for_each(|entry| self.release(entry.id(), changes));
+            if self.seated.contains(&pid) {
+                self.vouch(pid, changes);
+            }
+        }
+        // what another application brings along of its log 0 is placed like what comes by itself
+        for entry in &application.id_log {
+            let (_, more) = self.place(entry);
+            changes.add(more);
         }
     }
 
-    fn take_proof(&mut self, proof: &ForkProof) -> bool {
-        let Ok(entry) = Entry::new(vec![proof.a.clone()], None) else { return false };
-        let pid = entry.header().pid;
+    fn take_proof(&mut self, proof: &Arc<ForkProof>) -> bool {
+        let of = |sign1: &Sign1| Entry::new(vec![sign1.clone()], None).ok();
+        let (Some(a), Some(b)) = (of(&proof.a), of(&proof.b)) else { return false };
+        let (pid, epoch) = (a.header().pid, a.header().epoch);
+        let mut proofs = self.proofs.get(&(pid, epoch)).cloned().unwrap_or_default();
+        Arc::make_mut(&mut proofs).insert((a.id(), b.id()), proof.clone());
+        self.proofs.insert_mut((pid, epoch), proofs);
+        self.prove(pid, proof)
+    }
+
+    /// Judges the proofs held of forks in epochs whose keys have just become known; true if one was news.
+    fn take_proofs(&mut self, pid: Pid, epochs: &[u64]) -> bool {
+        let held = epochs.iter().filter_map(|epoch| self.proofs.get(&(pid, *epoch)).cloned());
+        let held: Vec<Arc<Proofs>> = held.collect();
+        let proofs = held.iter().flat_map(|proofs| proofs.values());
+        proofs.fold(false, |news, proof| self.prove(pid, proof) || news)
+    }
+
+    fn prove(&mut self, pid: Pid, proof: &ForkProof) -> bool {
         let Some(mut member) = self.members.get(&pid).cloned() else { return false };
         let news = Arc::make_mut(&mut member.author).prove(&proof.a, &proof.b, &self.network);
         if news != Ok(true) {
@@ -430,7 +486,7 @@ impl Federation {
         Digest(HashOf::Heads.hash(&self.bucket_hashes(plane).concat()))
     }
 
-    /// Whether the entry is held, by its id (logs 1 and 2).
+    /// Whether the entry is held, by its id.
     pub fn holds(&self, id: &EntryId) -> bool {
         self.held.contains(id)
     }

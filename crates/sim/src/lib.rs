@@ -14,6 +14,7 @@ pub mod counts;
 pub mod dice;
 mod driver;
 mod exchange;
+pub mod exhaustive;
 pub mod invariants;
 pub mod message;
 pub mod mutant;

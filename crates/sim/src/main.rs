@@ -1,5 +1,7 @@
 //! The simulator's command line.
 
+mod small;
+
 use clap::{Parser, Subcommand};
 use lapwing_sim::counts::Counts;
 use lapwing_sim::mutant::Mutant;
@@ -54,6 +56,9 @@ enum Verb {
         /// The file.
         file: PathBuf,
     },
+    /// Small scope, all orders: few participants, few entries, every order of arrival. Nothing is random.
+    #[command(after_help = "Example: cargo run --release -p lapwing-sim -- exhaustive --events 8 --threads 2")]
+    Exhaustive(small::Args),
     /// Runs each mutant until an invariant catches it.
     Mutants {
         /// Seeds tried for each at most.
@@ -74,6 +79,7 @@ fn main() -> ExitCode {
             })
         }
         Verb::Replay { file } => replay(&file),
+        Verb::Exhaustive(args) => small::run(&args),
         Verb::Mutants { seeds, json } => Ok(mutants(seeds, json)),
     };
     match done {

@@ -35,6 +35,7 @@
 //! ```
 
 mod bits;
+mod canon;
 mod duties;
 mod explain;
 mod fold;
