@@ -307,11 +307,16 @@ impl World {
             _ => node.book.statements.get(id)?.1.clone(),
         };
         let plain = locked::unlock(&node.case_key(thread), &id.0, &locked).ok()?;
-        if let Ok(signed) = SignedStmt::decode(&plain) {
+        self.as_signed(n, &plain)
+    }
+
+    /// An own statement as it is signed; one that came back after a restore is kept so.
+    fn as_signed(&self, n: usize, plain: &[u8]) -> Option<SignedStmt> {
+        if let Ok(signed) = SignedStmt::decode(plain) {
             return Some(signed);
         }
-        let (stmt, approvals) = read_locked_form(&plain).ok()?;
-        Some(SignedStmt::sign(&stmt, &node.feed(stmt.epoch), approvals))
+        let (stmt, approvals) = read_locked_form(plain).ok()?;
+        Some(SignedStmt::sign(&stmt, &self.nodes[n].feed(stmt.epoch), approvals))
     }
 
     pub(crate) fn deliver(&mut self, n: usize, thread: ThreadId, id: MsgId, to: Pid) {
@@ -464,9 +469,8 @@ impl World {
         let receipt = Receipt::open(&sign1, keys, &self.network).map_err(|e| e.to_string())?;
         let locked = state.unsent.get(&id).cloned().or_else(|| Some(self.nodes[n].book.statements.get(&id)?.1.clone()));
         let plain = locked.and_then(|l| locked::unlock(&self.nodes[n].case_key(&thread), &id.0, &l).ok());
-        let (stmt, approvals) =
-            plain.as_deref().and_then(|p| read_locked_form(p).ok()).ok_or("what it is for is not here")?;
-        let signed = encode(&SignedStmt::sign(&stmt, &self.nodes[n].feed(stmt.epoch), approvals));
+        let signed = plain.and_then(|plain| self.as_signed(n, &plain)).ok_or("what it is for is not here")?;
+        let signed = encode(&signed);
         if receipt.msg_id != id || receipt.by != peer || receipt.hash != signed_hash(&signed) {
             return Err("the receipt is for something else".into());
         }

@@ -16,7 +16,8 @@ pub mod table;
 
 use cast::{Cast, Play};
 use lapwing_engine::federation::Federation;
-use lapwing_engine::membership::{Class, Fold, Mutation, Segment};
+use lapwing_engine::membership::{Class, Fold, Segment};
+use lapwing_engine::mutation::Mutation;
 use lapwing_record::entry::{Entry, EntryType, LogKind};
 use lapwing_record::id::{EntryId, Pid};
 use lapwing_record::idlog::IdLog;

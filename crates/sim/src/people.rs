@@ -1,7 +1,7 @@
 //! People: officers who consent, object, withdraw, leave or sleep; analysts who refer and answer.
 
 use crate::message::Message;
-use crate::node::Waiter;
+use crate::node::{Node, Waiter};
 use crate::world::{Event, World};
 use lapwing_engine::engine::HeadCheck;
 use lapwing_engine::fact::{Notice, NoticeKind};
@@ -10,9 +10,9 @@ use lapwing_engine::step::{Ask, Command, Input, Lock, Saying};
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::charter::DAY_MS;
 use lapwing_record::directory::KemKey;
-use lapwing_record::entry::EntryType;
+use lapwing_record::entry::{EntryType, LogKind};
 use lapwing_record::form::sample;
-use lapwing_record::id::{Digest, Pid, ThreadId};
+use lapwing_record::id::{Digest, EntryId, Pid, ThreadId};
 use lapwing_record::identity::{Act as Approved, Anchor, Leave};
 use lapwing_record::statement::{
     Acknowledge, Assurance, Decide, Ending, Ground, ItemDecision, Kind, Progress, Reminder, Supplement, Text, Tlp,
@@ -193,10 +193,21 @@ impl World {
     fn assert_current(&mut self, n: usize) {
         let HeadCheck::Waiting { must_reach, .. } = self.nodes[n].engine.head() else { return };
         let others = || self.nodes.iter().filter(|o| o.pid() != self.nodes[n].pid());
-        if must_reach.iter().any(|(.., id)| !others().any(|o| o.book.ids.contains(id))) {
+        let gone = must_reach.iter().any(|(.., id)| !others().any(|o| o.book.ids.contains(id)));
+        // what somebody keeps to itself would be contradicted: nobody can know that, and the documentation says so
+        if gone && others().all(|o| self.withheld(n, o).next().is_none()) {
             self.counts.assertions += 1;
             self.command(n, Waiter::Person("asserts that it is current".into()), Command::AssertCurrent);
         }
+    }
+
+    /// What another node has of a node's own log 1 and 2, and it has not.
+    pub(crate) fn withheld<'a>(&'a self, n: usize, by: &'a Node) -> impl Iterator<Item = EntryId> + 'a {
+        let node = &self.nodes[n];
+        let own = by.book.entries.range((node.pid, LogKind::Id, 0, 0, EntryId([0; 32]))..);
+        let own =
+            own.take_while(move |((pid, ..), _)| *pid == node.pid).filter(|((_, log, ..), _)| *log != LogKind::Id);
+        own.map(|((.., id), _)| *id).filter(move |id| !node.book.ids.contains(id))
     }
 
     fn leave(&mut self, n: usize) {

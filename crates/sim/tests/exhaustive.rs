@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use lapwing_engine::federation::Federation;
-use lapwing_engine::membership::Mutation;
+use lapwing_engine::mutation::Mutation;
 use lapwing_record::entry::{Entry, EntryType};
 use lapwing_record::id::EntryId;
 use lapwing_record::membership::{Stances, What};

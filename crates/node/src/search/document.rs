@@ -87,10 +87,9 @@ pub fn content(office: &Office, told: &Told) -> Result<Option<Stmt>, String> {
         Err(VaultError::NoCaseKey(_) | VaultError::Content(_)) => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    Ok(match told.open.from == office.me {
-        true => read_locked_form(&plain).ok().map(|(stmt, _)| stmt),
-        false => SignedStmt::decode(&plain).ok().and_then(|signed| signed.claimed().ok()),
-    })
+    // one of our own is kept unsigned, unless it came back after a restore
+    let signed = SignedStmt::decode(&plain).ok().and_then(|signed| signed.claimed().ok());
+    Ok(signed.or_else(|| read_locked_form(&plain).ok().map(|(stmt, _)| stmt)))
 }
 
 /// The pro forma of a case; none where it cannot be read.
