@@ -120,6 +120,11 @@ impl Chain {
         self.at(seq).is_some_and(|l| l.id == id) || self.fork.as_ref().is_some_and(|f| f.lines.contains_key(&id))
     }
 
+    /// The header of the stem's last entry, as it was signed.
+    pub(crate) fn last_signed(&self) -> Option<&Sign1> {
+        self.signed.last()
+    }
+
     /// Every line held, forked ones after the stem.
     pub fn lines(&self) -> impl Iterator<Item = &Line> {
         self.stem.iter().chain(self.fork.iter().flat_map(|f| f.lines.values()))

@@ -100,6 +100,8 @@ pub struct Engine {
     awaiting: BTreeMap<EntryId, (ReplyTo, Answer)>,
     /// After a restore: peers whose cases with us were compared.
     pub(crate) level_with: Option<BTreeSet<Pid>>,
+    #[cfg(debug_assertions)]
+    watch: crate::invariants::Watch,
 }
 
 impl Engine {
@@ -124,6 +126,8 @@ impl Engine {
             signing: BTreeSet::new(),
             awaiting: BTreeMap::new(),
             level_with: None,
+            #[cfg(debug_assertions)]
+            watch: Default::default(),
         }
     }
 
@@ -164,6 +168,16 @@ impl Engine {
         restored: bool,
         erased: &[ThreadId],
     ) -> Step {
+        self.watched(now, |engine| engine.begin(now, must_reach, restored, erased))
+    }
+
+    fn begin(
+        &mut self,
+        now: u64,
+        must_reach: Vec<(LogKind, u64, EntryId)>,
+        restored: bool,
+        erased: &[ThreadId],
+    ) -> Step {
         self.started = now;
         let mut step = Step::default();
         for thread in erased {
@@ -185,6 +199,26 @@ impl Engine {
 
     /// Takes one input.
     pub fn handle(&mut self, input: Input, now: u64) -> Step {
+        self.watched(now, |engine| engine.decide(input, now))
+    }
+
+    /// In debug builds each step is looked at with the invariants of docs/protocol.md §7.
+    #[cfg(debug_assertions)]
+    fn watched(&mut self, now: u64, take: impl FnOnce(&mut Self) -> Step) -> Step {
+        let before = self.state.clone();
+        let step = take(self);
+        let mut watch = std::mem::take(&mut self.watch);
+        watch.over(&crate::invariants::Look { before: &before, after: self, step: &step, now });
+        self.watch = watch;
+        step
+    }
+
+    #[cfg(not(debug_assertions))]
+    fn watched(&mut self, _: u64, take: impl FnOnce(&mut Self) -> Step) -> Step {
+        take(self)
+    }
+
+    fn decide(&mut self, input: Input, now: u64) -> Step {
         let mut step = Step::default();
         match input {
             Input::Entries { entries, gossiped, reply } => {
@@ -486,6 +520,11 @@ impl Engine {
                 step.effects.push(Effect::Sign(Box::new(r.header.clone()), r.body.clone()));
             }
         }
+    }
+
+    /// Whether an own header was handed out to be signed and has not come back.
+    pub(crate) fn is_signing(&self, id: &EntryId) -> bool {
+        self.signing.contains(id)
     }
 
     fn check_head(&mut self, now: u64, step: &mut Step) {

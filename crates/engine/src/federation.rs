@@ -430,6 +430,23 @@ impl Federation {
         Digest(HashOf::Heads.hash(&self.bucket_hashes(plane).concat()))
     }
 
+    /// Entries that lines held refer to and that are not here.
+    pub(crate) fn waited_for(&self) -> impl Iterator<Item = &EntryId> {
+        self.waiting.keys()
+    }
+
+    /// The logs of a participant or applicant, to be made wrong by a test.
+    #[cfg(test)]
+    pub(crate) fn author_mut(&mut self, pid: &Pid) -> &mut Author {
+        Arc::make_mut(&mut self.members.get_mut(pid).expect("known").author)
+    }
+
+    /// The roster, to be made wrong by a test.
+    #[cfg(test)]
+    pub(crate) fn roster_mut(&mut self) -> &mut Roster {
+        Arc::make_mut(&mut self.roster)
+    }
+
     /// Whether the entry is held, by its id (logs 1 and 2).
     pub fn holds(&self, id: &EntryId) -> bool {
         self.held.contains(id)

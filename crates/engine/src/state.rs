@@ -27,7 +27,7 @@ pub const MAX_APPLICATIONS: usize = 1000;
 /// Milliseconds that an application waits in the inbox; then the next one may take its place.
 pub const APPLICATION_TTL_MS: u64 = 30 * DAY_MS;
 /// State digests remembered, to be confirmed by.
-const MAX_REACHED: usize = 4096;
+pub(crate) const MAX_REACHED: usize = 4096;
 
 /// An application in the inbox.
 #[derive(Clone, Debug)]
