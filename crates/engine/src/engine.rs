@@ -342,7 +342,10 @@ impl Engine {
     fn take_own(&mut self, entry: Entry, now: u64, step: &mut Step) {
         let objects = matches!(entry.header().entry_type(), Some(EntryType::Stances));
         let placed = self.take_entry(entry.clone(), true, now, step);
-        self.signing.remove(&entry.id());
+        if matches!(placed, Placed::New | Placed::Forks { .. } | Placed::Duplicate) {
+            // what does not fit would not fit at once again: the next start hands it out
+            self.signing.remove(&entry.id());
+        }
         if placed == Placed::New {
             self.audit(own_signature(&entry), now, step);
         }

@@ -70,6 +70,8 @@ pub struct Changes {
     pub forked: bool,
     /// Objections that it holds: the objector, the target, the entry.
     pub objections: Vec<(Pid, Target, EntryId)>,
+    /// Whether logs were read again because of it: what waited for it, or what an introduction brought.
+    pub reread: bool,
 }
 
 impl Federation {
@@ -276,6 +278,7 @@ impl Federation {
 
     /// A log that became contested, was healed, or has entries that waited: read again from its beginning.
     fn reread(&mut self, pid: Pid, changes: &mut Changes) {
+        changes.reread = true;
         let mut member = self.members.get(&pid).expect("known").clone();
         let lines: Vec<Line> = [LogKind::Pub, LogKind::Agy]
             .into_iter()
@@ -363,10 +366,16 @@ impl Federation {
                     self.members.insert_mut(pid, member.clone());
                 }
                 let author = Arc::make_mut(&mut member.author);
+                let mut news = false;
                 for entry in &application.id_log {
-                    author.place_id(entry.clone(), &self.network);
+                    let placed = author.place_id(entry.clone(), &self.network);
+                    news |= matches!(placed, Placed::New | Placed::Forks { .. });
                 }
                 self.members.insert_mut(pid, member);
+                if news {
+                    // an epoch, or a leave: the entry itself is a duplicate when it comes
+                    self.reread(pid, changes);
+                }
             }
             None => self.add_author(Author::new(id.clone(), application.id_log.clone()), true),
         }
@@ -439,6 +448,12 @@ impl Federation {
     #[cfg(test)]
     pub(crate) fn author_mut(&mut self, pid: &Pid) -> &mut Author {
         Arc::make_mut(&mut self.members.get_mut(pid).expect("known").author)
+    }
+
+    /// Logs that nobody introduced, for a test.
+    #[cfg(test)]
+    pub(crate) fn smuggle(&mut self, author: Author) {
+        self.add_author(author, true);
     }
 
     /// The roster, to be made wrong by a test.

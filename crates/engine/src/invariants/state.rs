@@ -222,7 +222,8 @@ pub fn invariant_18_whoever_is_held_was_introduced(state: &State) -> Result<(), 
     for pid in federation.pids().filter(|pid| !federation.founders().contains(pid)) {
         let by = federation.introducers(&pid);
         // an epoch that its owner's log 0 has displaced takes its lines with it, not what they brought about
-        let displaced = |by: &Pid| federation.author(by).is_some_and(|a| a.id.epochs.len() > 1 || a.id.trouble.is_some());
+        let displaced =
+            |by: &Pid| federation.author(by).is_some_and(|a| a.id.epochs.len() > 1 || a.id.trouble.is_some());
         let held = |by: &Pid| named.get(&pid).is_some_and(|all| all.contains(by)) || displaced(by);
         if !by.iter().all(|by| federation.is_agency(by) && held(by)) || by.is_empty() {
             return Err(format!("the logs of {} are held and nobody introduced it", pid.short()));
@@ -280,7 +281,8 @@ pub fn invariant_23_what_is_delivered_has_a_receipt(state: &State) -> Result<(),
 /// Threads are gap-free: each side numbers and links its own, is who it says, and speaks to the other.
 pub fn invariant_24_threads_are_gap_free(state: &State) -> Result<(), String> {
     for (thread, case) in state.cases.iter() {
-        for (side, from, to) in [(&case.asked, case.requester, case.target), (&case.answered, case.target, case.requester)]
+        for (side, from, to) in
+            [(&case.asked, case.requester, case.target), (&case.answered, case.target, case.requester)]
         {
             let mut before = None;
             for (number, told) in side.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! What holds of every step.
 
-use super::{Look, is_ready, line_of};
 use super::state::forked;
+use super::{Look, is_ready, line_of};
 use crate::author::{Author, MAX_FORKED, MAX_ID_COPIES, Placed};
 use crate::case::{Case, Open};
 use crate::engine::HeadCheck;
@@ -122,16 +122,13 @@ pub fn invariant_09_what_is_signed_is_reserved_once(look: &Look<'_>) -> Result<(
 
 /// Contested storage bounded: beyond its bound the contested stretch of a log takes nothing more but what already stood in it.
 pub fn invariant_11_contested_storage_grows_to_its_bound(look: &Look<'_>) -> Result<(), String> {
-    let logs: BTreeSet<(Pid, LogKind, u64)> = look
-        .kept()
-        .map(Entry::header)
-        .filter(|h| h.log != LogKind::Id)
-        .map(|h| (h.pid, h.log, h.epoch))
-        .collect();
+    let logs: BTreeSet<(Pid, LogKind, u64)> =
+        look.kept().map(Entry::header).filter(|h| h.log != LogKind::Id).map(|h| (h.pid, h.log, h.epoch)).collect();
     for (pid, log, epoch) in logs {
         let chain = |state: &State| Some(state.federation.author(&pid)?.log(log).get(&epoch)?.clone());
         let (Some(before), Some(after)) = (chain(look.before), chain(look.state())) else { continue };
-        let new = look.kept().filter(|e| (e.header().pid, e.header().log, e.header().epoch) == (pid, log, epoch)).count();
+        let new =
+            look.kept().filter(|e| (e.header().pid, e.header().log, e.header().epoch) == (pid, log, epoch)).count();
         // what the stem loses goes over, and each cut brings the entry that made it
         let cut = before.stem.len().saturating_sub(after.stem.len());
         let most = (forked(&before) + cut).max(MAX_FORKED) + if cut > 0 { new } else { 0 };
@@ -219,7 +216,8 @@ pub fn invariant_19_what_is_for_agencies_stands_in_log_2(look: &Look<'_>) -> Res
     if look.reserves().any(|r| r.header.log != LogKind::Agy && r.header.refs.iter().any(of_agencies)) {
         return Err("what everyone reads names what is for agencies only".into());
     }
-    let pushed = look.step.effects.iter().find_map(|e| if let Effect::Push(entry) = e { Some(entry.header()) } else { None });
+    let pushed =
+        look.step.effects.iter().find_map(|e| if let Effect::Push(entry) = e { Some(entry.header()) } else { None });
     match pushed.filter(|h| h.pid != look.state().me || h.log != LogKind::Pub) {
         Some(h) => Err(format!("an entry of log {} of {} is pushed", h.log.number(), h.pid.short())),
         None => Ok(()),
