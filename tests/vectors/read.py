@@ -701,6 +701,8 @@ def check_application(a, network):
     need(a.id_log, "no log 0")
     pid = header_of(a.id_log[0]).pid
     identity, head, _, _ = fold(pid, a.id_log, network)
+    ids = {entry_id(e) for e in a.id_log}
+    need(all(header_of(e).prev is None or header_of(e).prev in ids for e in a.id_log), "what it follows is left out")
     need(len(a.id_log) == head[0] + 1, "entries that are not valid where they stand")
     inception = CDDL.read("inception", a.id_log[0].body)
     roots, expected = {key_id(k): k for k in identity.roots}, None

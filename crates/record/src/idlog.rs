@@ -282,7 +282,9 @@ pub fn check_application(application: &Application, network: &NetworkId) -> Resu
     let pid = application.id_log.first().map(|e| e.header().pid);
     let pid = pid.ok_or_else(|| ApplicationError::IdLog("it is empty".into()))?;
     let log = IdLog::fold(pid, &application.id_log, network).map_err(|e| ApplicationError::IdLog(e.to_string()))?;
-    if application.id_log.len() as u64 != log.head.0 + 1 {
+    let here = |prev: EntryId| application.id_log.iter().any(|e| e.id() == prev);
+    let whole = application.id_log.iter().all(|e| e.header().prev.is_none_or(here));
+    if !whole || application.id_log.len() as u64 != log.head.0 + 1 {
         return Err(ApplicationError::IdLog("it holds entries that are not valid where they stand".into()));
     }
     let fault = |what: String| ApplicationError::Endorsement(what);
