@@ -608,8 +608,9 @@ def fold(pid, entries, network):
     for seq in sorted(at)[1:]:
         for eid, entry in sorted(at[seq].items()):
             header = header_of(entry)
-            before = after.get(header.prev)
-            if before is None or header.prev not in at.get(seq - 1, {}):
+            # after the inception, whichever copy is named: its words are the same
+            before = after[beginnings[0]] if seq == 1 else after.get(header.prev)
+            if before is None or (seq > 1 and header.prev not in at.get(seq - 1, {})):
                 continue
             try:
                 after[eid] = before.after(entry, network)
@@ -620,7 +621,7 @@ def fold(pid, entries, network):
     head, tips, trouble = (0, beginnings[0]), set(beginnings), None
     while trouble is None:
         seq = head[0] + 1
-        here = [e for e in sorted(at.get(seq, {})) if e in after and header_of(at[seq][e]).prev in tips]
+        here = [e for e in sorted(at.get(seq, {})) if e in after and (seq == 1 or header_of(at[seq][e]).prev in tips)]
         turns = [e for e in here if header_of(at[seq][e]).kind == 2]
         if len(turns) > 1:
             trouble = {"disputed": {"seq": seq}}
@@ -700,6 +701,8 @@ def check_application(a, network):
     need(a.id_log, "no log 0")
     pid = header_of(a.id_log[0]).pid
     identity, head, _, _ = fold(pid, a.id_log, network)
+    ids = {entry_id(e) for e in a.id_log}
+    need(all(header_of(e).prev is None or header_of(e).prev in ids for e in a.id_log), "what it follows is left out")
     need(len(a.id_log) == head[0] + 1, "entries that are not valid where they stand")
     inception = CDDL.read("inception", a.id_log[0].body)
     roots, expected = {key_id(k): k for k in identity.roots}, None

@@ -25,20 +25,30 @@ use std::sync::Arc;
 /// Forked entries kept of one log at most; beyond it, more of them are not news.
 pub const MAX_FORKED: usize = 1024;
 
-/// Entries of one kind kept at one place of log 0 at most: honest owners write one.
+/// Entries of one kind kept at one place of log 0 at most, beside the one that is read: honest owners write one.
 pub const MAX_ID_COPIES: usize = 4;
 
-/// Drops what is more than [`MAX_ID_COPIES`] of one kind at one place, highest ids first; true if anything was.
-fn bounded(entries: &mut BTreeMap<EntryId, Entry>) -> bool {
+/// Drops what is more than [`MAX_ID_COPIES`] of one kind at one place, highest ids first; true if anything was. What is
+/// `read` stays: root keys that were rotated out still sign what is valid on branches of theirs, as much as they like.
+fn bounded(entries: &mut BTreeMap<EntryId, Entry>, read: &BTreeSet<EntryId>) -> bool {
     let mut seen: BTreeMap<(u64, u64), usize> = BTreeMap::new();
     let before = entries.len();
     // ids ascend: the lowest of each kind come first
-    entries.retain(|_, e| {
+    entries.retain(|id, e| {
+        if read.contains(id) {
+            return true;
+        }
         let count = seen.entry((e.header().seq, e.header().kind)).or_default();
         *count += 1;
         *count <= MAX_ID_COPIES
     });
     entries.len() != before
+}
+
+/// What is read of a log 0, from its head back.
+fn read_of<'a>(id: &IdLog, entries: &'a BTreeMap<EntryId, Entry>) -> Vec<&'a Entry> {
+    let head = entries.get(&id.head.1);
+    std::iter::successors(head, |e| entries.get(&e.header().prev?)).collect()
 }
 
 /// Where an entry landed.
@@ -119,6 +129,11 @@ impl Chain {
     /// Whether the entry is held.
     pub fn holds(&self, seq: u64, id: EntryId) -> bool {
         self.at(seq).is_some_and(|l| l.id == id) || self.fork.as_ref().is_some_and(|f| f.lines.contains_key(&id))
+    }
+
+    /// The header of the stem's last entry, as it was signed.
+    pub(crate) fn last_signed(&self) -> Option<&Sign1> {
+        self.signed.last()
     }
 
     /// Every line held, forked ones after the stem.
@@ -244,11 +259,10 @@ impl Author {
 
     /// Log 0 in order, without what stands on lost branches.
     pub fn id_chain(&self) -> Vec<Entry> {
-        let mut chain = Vec::new();
-        let mut at = Some(self.id.head.1);
-        while let Some(entry) = at.and_then(|id| self.id_entries.get(&id)) {
-            chain.push(entry.clone());
-            at = entry.header().prev;
+        let mut chain: Vec<Entry> = read_of(&self.id, &self.id_entries).into_iter().cloned().collect();
+        if chain.last().is_some_and(|e| e.header().seq == 1) {
+            // it names a copy of the inception that is not here: any other is the same
+            chain.extend(self.id_entries.values().find(|e| e.header().seq == 0).cloned());
         }
         chain.reverse();
         chain
@@ -259,6 +273,12 @@ impl Author {
         let held = |chain: &Chain| chain.stem.len() + chain.fork.as_ref().map_or(0, |fork| fork.lines.len());
         let chains = self.public.values().chain(self.agency.values());
         (self.id_entries.len() + chains.map(held).sum::<usize>()) as u64
+    }
+
+    /// Keeps an entry of log 0 beyond every bound, for a test.
+    #[cfg(test)]
+    pub(crate) fn hoard(&mut self, entry: Entry) {
+        Arc::make_mut(&mut self.id_entries).insert(entry.id(), entry);
     }
 
     /// The chains of log 1 or 2.
@@ -299,13 +319,14 @@ impl Author {
     }
 
     /// Takes an entry of log 0. What is valid where it stands is kept, on whatever branch, so that all nodes keep the
-    /// same: of each kind at each place the [`MAX_ID_COPIES`] of lowest id.
+    /// same: what is read, and beside it of each kind at each place the [`MAX_ID_COPIES`] of lowest id.
     pub fn place_id(&mut self, entry: Entry, network: &NetworkId) -> Placed {
         let (id, seq) = (entry.id(), entry.header().seq);
         if self.id_entries.contains_key(&id) {
             return Placed::Duplicate;
         }
-        if entry.header().prev.is_some_and(|prev| !self.id_entries.contains_key(&prev)) {
+        // whichever copy of the inception is named, it is the one place
+        if seq > 1 && entry.header().prev.is_some_and(|prev| !self.id_entries.contains_key(&prev)) {
             return Placed::Gap { want: 0 };
         }
         let mut entries = (*self.id_entries).clone();
@@ -315,7 +336,8 @@ impl Author {
             Ok(_) => return Placed::Invalid("not valid where it stands in log 0".into()),
             Err(e) => return Placed::Invalid(e.to_string()),
         };
-        let folded = match bounded(&mut entries) {
+        let read: BTreeSet<EntryId> = read_of(&folded, &entries).into_iter().map(Entry::id).collect();
+        let folded = match bounded(&mut entries, &read) {
             false => folded,
             true => match IdLog::fold(self.pid, entries.values(), network) {
                 Ok(again) => again,
@@ -629,6 +651,84 @@ mod tests {
             seen.push((author.heads(false), author.id));
         }
         assert!(seen.iter().all(|s| *s == seen[0]), "what is kept depends on the order");
+    }
+
+    #[test]
+    fn what_a_displaced_grants_feed_key_signed_is_not_held_under_the_next_ones() {
+        use lapwing_record::identity::{EpochKeys, GrantReason, KeyGrant};
+        let a = TestAgency::named("harbor");
+        let first = a.first_entry(&NET);
+        let grant = |feed: u8| {
+            let keys = EpochKeys { feed: TestAgency::key(feed).public(), ..a.inception.first.clone() };
+            KeyGrant { epoch: 1, keys, anchors: vec![], reason: GrantReason::Compromise }
+        };
+        // a thief of the root keys opens an epoch with its own feed key, and writes in it
+        let stolen = a.id_entry(&NET, &first, EntryType::KeyGrant, &grant(66));
+        let written = a.signed(&NET, &TestAgency::key(66), 1, None, EntryType::Stances, encode(&noted(1)));
+        // the owner rotates in its place, and opens the epoch anew
+        let rotation = a.rotate_entry(&NET, &first, &a.rotation(60));
+        let place = Some((rotation.header().seq, rotation.id()));
+        let own = a.signed(&NET, &a.next, 0, place, EntryType::KeyGrant, encode(&grant(67)));
+        let heads = |order: &[&Entry]| {
+            let mut author = author(&a);
+            for entry in order {
+                match entry.header().log {
+                    LogKind::Id => author.place_id((*entry).clone(), &NET),
+                    _ => author.place(entry, &NET),
+                };
+            }
+            (author.heads(false), author.newest(LogKind::Pub).stem.len())
+        };
+        let late = heads(&[&rotation, &own, &stolen, &written]);
+        assert_eq!(late.1, 0);
+        assert_eq!(heads(&[&stolen, &written, &rotation, &own]), late);
+    }
+
+    #[test]
+    fn old_root_keys_displace_neither_the_inception_nor_what_follows_the_rotation() {
+        lapwing_record::testkit::remember_verified();
+        use lapwing_record::identity::{GrantReason, KeyGrant};
+        let a = TestAgency::named("harbor");
+        let first = a.first_entry(&NET);
+        let keys =
+            lapwing_record::identity::EpochKeys { feed: TestAgency::key(67).public(), ..a.inception.first.clone() };
+        let grant = |epoch: u64| KeyGrant { epoch, keys: keys.clone(), anchors: vec![], reason: GrantReason::Routine };
+        let rotation = a.rotate_entry(&NET, &first, &a.rotation(60));
+        let place = Some((rotation.header().seq, rotation.id()));
+        let own = a.signed(&NET, &a.next, 0, place, EntryType::KeyGrant, encode(&grant(1)));
+        let clocked = |clock: u64, after: Option<&Entry>, kind: EntryType, body: Vec<u8>| {
+            let after = after.map(|e| (e.header().seq, e.id()));
+            let draft = lapwing_record::entry::Draft { pid: a.pid(), epoch: 0, after, clock, kind, refs: vec![] };
+            Entry::new(vec![draft.header(&body).sign(&a.root, &NET)], Some(body)).unwrap()
+        };
+        // whoever has the old roots signs the inception over and over, and goes on from it beside the rotation
+        let copies = (1..200).map(|n| clocked(n, None, EntryType::Inception, encode(&a.inception)));
+        let copies = copies.filter(|e| e.id() < first.id()).take(8);
+        let beside = clocked(1, Some(&first), EntryType::KeyGrant, encode(&grant(1)));
+        let more = (1..200).map(|n| clocked(n, Some(&beside), EntryType::KeyGrant, encode(&grant(2))));
+        let more = more.filter(|e| e.id() < own.id()).take(8);
+        let forged: Vec<Entry> = copies.chain([beside.clone()]).chain(more).collect();
+        assert_eq!(forged.len(), 17, "more of lower id than are kept");
+        let own = [rotation, own];
+        let mut seen = Vec::new();
+        for seed in 0..8u8 {
+            // whatever the order, each once it can be placed; the owner's first, last, or in between
+            let mut order: Vec<&Entry> = forged.iter().chain(&own).collect();
+            order.sort_by_key(|e| HashOf::Msg.hash(&[&e.id().0[..], &[seed]].concat()));
+            let mut author = match seed {
+                // a node that learns of it by a forged copy
+                0 => Author::new(IdLog::fold(a.pid(), [&forged[0]], &NET).unwrap(), [forged[0].clone()]),
+                _ => author(&a),
+            };
+            for _ in 0..3 {
+                order.iter().chain([&&first]).for_each(|e| drop(author.place_id((*e).clone(), &NET)));
+            }
+            assert_eq!(author.id.roots, vec![a.next.public()], "the rotation stands");
+            assert_eq!(author.id.current().feed, keys.feed, "and so does the epoch after it");
+            assert_eq!(author.id_chain().len(), 3);
+            seen.push((author.heads(false), author.id));
+        }
+        assert!(seen.iter().all(|s| s.0 == seen[0].0), "what is kept depends on the order");
     }
 
     #[test]

@@ -103,6 +103,8 @@ pub struct Engine {
     pub(crate) noted_ahead: BTreeSet<Target>,
     /// After a restore: peers whose cases with us were compared.
     pub(crate) level_with: Option<BTreeSet<Pid>>,
+    #[cfg(debug_assertions)]
+    watch: crate::invariants::Watch,
 }
 
 impl Engine {
@@ -128,6 +130,8 @@ impl Engine {
             awaiting: BTreeMap::new(),
             noted_ahead: BTreeSet::new(),
             level_with: None,
+            #[cfg(debug_assertions)]
+            watch: Default::default(),
         }
     }
 
@@ -168,6 +172,16 @@ impl Engine {
         restored: bool,
         erased: &[ThreadId],
     ) -> Step {
+        self.watched(now, |engine| engine.begin(now, must_reach, restored, erased))
+    }
+
+    fn begin(
+        &mut self,
+        now: u64,
+        must_reach: Vec<(LogKind, u64, EntryId)>,
+        restored: bool,
+        erased: &[ThreadId],
+    ) -> Step {
         self.started = now;
         self.noted_ahead = self.state.noted.iter().filter(|(_, at)| **at > now).map(|(target, _)| *target).collect();
         let mut step = Step::default();
@@ -190,6 +204,26 @@ impl Engine {
 
     /// Takes one input.
     pub fn handle(&mut self, input: Input, now: u64) -> Step {
+        self.watched(now, |engine| engine.decide(input, now))
+    }
+
+    /// In debug builds each step is looked at with the invariants of docs/protocol.md §7.
+    #[cfg(debug_assertions)]
+    fn watched(&mut self, now: u64, take: impl FnOnce(&mut Self) -> Step) -> Step {
+        let before = self.state.clone();
+        let step = take(self);
+        let mut watch = std::mem::take(&mut self.watch);
+        watch.over(&crate::invariants::Look { before: &before, after: self, step: &step, now });
+        self.watch = watch;
+        step
+    }
+
+    #[cfg(not(debug_assertions))]
+    fn watched(&mut self, _: u64, take: impl FnOnce(&mut Self) -> Step) -> Step {
+        take(self)
+    }
+
+    fn decide(&mut self, input: Input, now: u64) -> Step {
         let mut step = Step::default();
         match input {
             Input::Entries { entries, gossiped, reply } => {
@@ -316,7 +350,10 @@ impl Engine {
     fn take_own(&mut self, entry: Entry, now: u64, step: &mut Step) {
         let objects = matches!(entry.header().entry_type(), Some(EntryType::Stances));
         let placed = self.take_entry(entry.clone(), true, now, step);
-        self.signing.remove(&entry.id());
+        if matches!(placed, Placed::New | Placed::Forks { .. } | Placed::Duplicate) {
+            // what does not fit would not fit at once again: the next start hands it out
+            self.signing.remove(&entry.id());
+        }
         if placed == Placed::New {
             self.audit(own_signature(&entry), now, step);
         }
@@ -494,6 +531,11 @@ impl Engine {
                 step.effects.push(Effect::Sign(Box::new(r.header.clone()), r.body.clone()));
             }
         }
+    }
+
+    /// Whether an own header was handed out to be signed and has not come back.
+    pub(crate) fn is_signing(&self, id: &EntryId) -> bool {
+        self.signing.contains(id)
     }
 
     fn check_head(&mut self, now: u64, step: &mut Step) {

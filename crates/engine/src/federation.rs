@@ -80,6 +80,8 @@ pub struct Changes {
     pub forked: bool,
     /// Objections that it holds: the objector, the target, the entry.
     pub objections: Vec<(Pid, Target, EntryId)>,
+    /// Whether logs were read again because of it: what waited for it, or what an introduction brought.
+    pub reread: bool,
 }
 
 impl Changes {
@@ -88,6 +90,7 @@ impl Changes {
         self.standings.extend(more.standings);
         self.forked |= more.forked;
         self.objections.extend(more.objections);
+        self.reread |= more.reread;
     }
 }
 
@@ -306,6 +309,7 @@ impl Federation {
 
     /// A log that became contested, was healed, or has entries that waited: read again from its beginning.
     fn reread(&mut self, pid: Pid, changes: &mut Changes) {
+        changes.reread = true;
         let mut member = self.members.get(&pid).expect("known").clone();
         let lines: Vec<Line> = [LogKind::Pub, LogKind::Agy]
             .into_iter()
@@ -434,8 +438,11 @@ impl Federation {
     fn take_proofs(&mut self, pid: Pid, epochs: &[u64]) -> bool {
         let held = epochs.iter().filter_map(|epoch| self.proofs.get(&(pid, *epoch)).cloned());
         let held: Vec<Arc<Proofs>> = held.collect();
-        let proofs = held.iter().flat_map(|proofs| proofs.values());
-        proofs.fold(false, |news, proof| self.prove(pid, proof) || news)
+        let mut news = false;
+        for proof in held.iter().flat_map(|proofs| proofs.values()) {
+            news |= self.prove(pid, proof);
+        }
+        news
     }
 
     fn prove(&mut self, pid: Pid, proof: &ForkProof) -> bool {
@@ -484,6 +491,29 @@ impl Federation {
     /// One hash over a plane's heads: equal here and there means nothing to exchange.
     pub fn heads_root(&self, plane: Plane) -> Digest {
         Digest(HashOf::Heads.hash(&self.bucket_hashes(plane).concat()))
+    }
+
+    /// Entries that lines held refer to and that are not here.
+    pub(crate) fn waited_for(&self) -> impl Iterator<Item = &EntryId> {
+        self.waiting.keys()
+    }
+
+    /// The logs of a participant or applicant, to be made wrong by a test.
+    #[cfg(test)]
+    pub(crate) fn author_mut(&mut self, pid: &Pid) -> &mut Author {
+        Arc::make_mut(&mut self.members.get_mut(pid).expect("known").author)
+    }
+
+    /// Logs that nobody introduced, for a test.
+    #[cfg(test)]
+    pub(crate) fn smuggle(&mut self, author: Author) {
+        self.add_author(author, true);
+    }
+
+    /// The roster, to be made wrong by a test.
+    #[cfg(test)]
+    pub(crate) fn roster_mut(&mut self) -> &mut Roster {
+        Arc::make_mut(&mut self.roster)
     }
 
     /// Whether the entry is held, by its id.

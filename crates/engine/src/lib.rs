@@ -11,7 +11,8 @@
 //!  │    ├─ author, line                     one participant's logs
 //!  │    ├─ membership                       who takes part
 //!  │    └─ listing                          how to reach them
-//!  └─ case                                  one referral's life
+//!  ├─ case                                  one referral's life
+//!  └─ invariants                            what must hold of every state and step, looked at in debug builds
 //! ```
 
 pub mod author;
@@ -26,6 +27,7 @@ pub mod fact;
 pub mod federation;
 pub mod inbox;
 pub mod internal;
+pub mod invariants;
 pub mod keeping;
 mod lacking;
 pub mod line;

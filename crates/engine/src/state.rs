@@ -28,7 +28,7 @@ pub const MAX_APPLICATIONS: usize = 1000;
 /// Milliseconds that an application waits in the inbox; then the next one may take its place.
 pub const APPLICATION_TTL_MS: u64 = 30 * DAY_MS;
 /// State digests remembered, to be confirmed by.
-const MAX_REACHED: usize = 4096;
+pub(crate) const MAX_REACHED: usize = 4096;
 
 /// An application in the inbox.
 #[derive(Clone, Debug)]
@@ -162,11 +162,11 @@ impl State {
 
     /// The tip of our own log, reserved headers included.
     pub fn tip(&self, log: LogKind) -> Option<(u64, EntryId)> {
-        let reserved = self.reserved.iter().rev().find(|r| r.header.log == log);
-        reserved.map(|r| (r.header.seq, r.header.id())).or_else(|| {
-            let author = self.federation.author(&self.me).expect("the node hosts its own participant");
-            author.newest(log).tip()
-        })
+        let author = self.federation.author(&self.me).expect("the node hosts its own participant");
+        // what is still reserved in the epoch before stands there, whatever its owner anchored
+        let newest = |r: &&fact::Reserved| r.header.log == log && r.header.epoch == author.id.epoch();
+        let reserved = self.reserved.iter().rev().find(newest);
+        reserved.map(|r| (r.header.seq, r.header.id())).or_else(|| author.newest(log).tip())
     }
 
     /// A case.
@@ -344,7 +344,11 @@ impl State {
             let kind = header.entry_type();
             let of_roster =
                 [EntryType::Stances, EntryType::Excuse, EntryType::Introduce, EntryType::Motion, EntryType::ForkProof];
-            if header.log == LogKind::Id || changes.forked || kind.is_some_and(|k| of_roster.contains(&k)) {
+            if header.log == LogKind::Id
+                || changes.forked
+                || changes.reread
+                || kind.is_some_and(|k| of_roster.contains(&k))
+            {
                 self.reach();
             }
         }

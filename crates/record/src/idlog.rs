@@ -1,6 +1,7 @@
 //! Log 0 read from its beginning: the keys of every epoch (protocol §3).
 //!
-//! A pure function of the *set* of log-0 entries. The inception is one place, however often it was signed. At each
+//! A pure function of the *set* of log-0 entries. The inception is one place, however often it was signed: what stands at
+//! the next one follows it, whichever copy it names, held or not. At each
 //! position after it there should be one valid entry. Where there are more, a rotation by the pre-committed set beats anything else; two such rotations mean that the
 //! identity is disputed for good (apply anew); two entries of any other kind leave the log contested at that place and
 //! what stands after it is not read. A valid leave counts on whatever branch it stands.
@@ -88,7 +89,6 @@ enum Next {
 /// What judges the next entry of one branch.
 #[derive(Clone)]
 struct Branch {
-    tip: EntryId,
     roots: Vec<PublicKey>,
     threshold: u64,
     next: Vec<Kid>,
@@ -97,9 +97,8 @@ struct Branch {
 }
 
 impl Branch {
-    fn of(inception: &Inception, tip: EntryId) -> Self {
+    fn of(inception: &Inception) -> Self {
         Branch {
-            tip,
             roots: inception.roots.clone(),
             threshold: inception.threshold,
             next: inception.next.clone(),
@@ -108,26 +107,22 @@ impl Branch {
         }
     }
 
-    fn after(&self, tip: EntryId, next: &Next) -> Self {
+    fn after(&self, next: &Next) -> Self {
         match next {
             Next::Rotate(r) => Branch {
-                tip,
                 roots: r.revealed.clone(),
                 threshold: self.next_threshold,
                 next: r.next.clone(),
                 next_threshold: r.next_threshold,
                 epochs: self.epochs,
             },
-            Next::Grant(_) => Branch { tip, epochs: self.epochs + 1, ..self.clone() },
-            Next::Leave => Branch { tip, ..self.clone() },
+            Next::Grant(_) => Branch { epochs: self.epochs + 1, ..self.clone() },
+            Next::Leave => self.clone(),
         }
     }
 
     /// What `entry` does, if it is a valid continuation of this branch.
     fn valid_next(&self, entry: &Entry, network: &NetworkId) -> Option<Next> {
-        if entry.header().prev != Some(self.tip) {
-            return None;
-        }
         let body = entry.body()?;
         let kind = entry.header().entry_type()?;
         let (next, keys, threshold) = match kind {
@@ -178,7 +173,7 @@ impl IdLog {
         };
         // However often the inception was signed: its body is fixed by the pid, so all copies are one place. Were one
         // chosen, whoever stole a root set that was rotated out could undo the rotation with a copy of lower id.
-        let mut tips: BTreeMap<EntryId, Branch> = begun.keys().map(|id| (*id, Branch::of(&inception, *id))).collect();
+        let mut tips: BTreeMap<EntryId, Branch> = begun.keys().map(|id| (*id, Branch::of(&inception))).collect();
         let mut log = IdLog {
             pid,
             epochs: vec![Epoch { keys: inception.first.clone(), grant: None }],
@@ -204,14 +199,16 @@ impl IdLog {
             let mut candidates = Vec::new();
             for (id, entry) in here {
                 let prev = entry.header().prev;
-                let Some(before) = prev.and_then(|p| tips.get(&p)) else { continue };
+                // after the inception, whichever copy is named: its words are the same
+                let before = if *seq == 1 { tips.values().next() } else { prev.and_then(|p| tips.get(&p)) };
+                let Some(before) = before else { continue };
                 let Some(next) = before.valid_next(entry, network) else { continue };
                 if matches!(next, Next::Leave) {
                     log.left = log.left.or(Some(*id));
                 }
                 log.valid.insert(*id);
-                grown.insert(*id, before.after(*id, &next));
-                if prev.is_some_and(|p| main.contains(&p)) {
+                grown.insert(*id, before.after(&next));
+                if *seq == 1 || prev.is_some_and(|p| main.contains(&p)) {
                     candidates.push((*id, next));
                 }
             }
@@ -285,7 +282,9 @@ pub fn check_application(application: &Application, network: &NetworkId) -> Resu
     let pid = application.id_log.first().map(|e| e.header().pid);
     let pid = pid.ok_or_else(|| ApplicationError::IdLog("it is empty".into()))?;
     let log = IdLog::fold(pid, &application.id_log, network).map_err(|e| ApplicationError::IdLog(e.to_string()))?;
-    if application.id_log.len() as u64 != log.head.0 + 1 {
+    let here = |prev: EntryId| application.id_log.iter().any(|e| e.id() == prev);
+    let whole = application.id_log.iter().all(|e| e.header().prev.is_none_or(here));
+    if !whole || application.id_log.len() as u64 != log.head.0 + 1 {
         return Err(ApplicationError::IdLog("it holds entries that are not valid where they stand".into()));
     }
     let fault = |what: String| ApplicationError::Endorsement(what);

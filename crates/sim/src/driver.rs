@@ -45,7 +45,9 @@ impl World {
         let mut all = Step::default();
         for input in batch {
             let was_confirmed = node.engine.state().confirmed();
+            let before = node.engine.state().clone();
             let step = node.engine.handle(input, now);
+            node.look(&before, &step, now);
             let confirmed = was_confirmed || node.engine.state().confirmed();
             let counts =
                 |f: &Fact| matches!(f, Fact::Reserved(r) if r.header.entry_type().is_some_and(|t| COUNTS.contains(&t)));

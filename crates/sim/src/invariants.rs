@@ -19,6 +19,8 @@ use lapwing_engine::engine::HeadCheck;
 use lapwing_engine::fact::NoticeKind;
 use lapwing_engine::federation::{Federation, Plane};
 use lapwing_engine::membership::{Act as Ruled, Standing, Target, quorum};
+use lapwing_engine::state::State;
+use lapwing_engine::step::Step;
 use lapwing_record::entry::{Entry, EntryType, LogKind};
 use lapwing_record::id::{Digest, Pid};
 use lapwing_record::identity::Act;
@@ -69,7 +71,33 @@ judges!(AT_THE_END:
 /// # Errors
 /// The first invariant that does not.
 pub fn after_each(world: &mut World) -> Result<(), Failure> {
-    judge(world, AFTER_EACH)
+    judge(world, AFTER_EACH)?;
+    of_engines(world)
+}
+
+/// What one engine can judge by itself (`lapwing_engine::invariants`): every step, and of the states every so many.
+fn of_engines(world: &World) -> Result<(), Failure> {
+    for node in changed(world) {
+        let of = |(name, why): Failure| (name, format!("{}: {why}", node.name()));
+        if let Some(broken) = node.wrong.iter().find(|(name, _)| name.starts_with("invariant_")) {
+            return Err(of(broken.clone()));
+        }
+        if node.view.as_of % EVERY == 0 {
+            lapwing_engine::invariants::of_state(&node.view).map_err(of)?;
+        }
+    }
+    Ok(())
+}
+
+/// One in so many states is read whole.
+const EVERY: u64 = 16;
+
+impl Node {
+    /// Judges a step of its engine.
+    pub(crate) fn look(&mut self, before: &State, step: &Step, now: u64) {
+        let look = lapwing_engine::invariants::Look { before, after: &self.engine, step, now };
+        self.wrong.extend(lapwing_engine::invariants::of_step(&look).err());
+    }
 }
 
 /// What must hold at the end.

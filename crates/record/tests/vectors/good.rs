@@ -362,6 +362,11 @@ pub fn idlogs(w: &World) -> (&'static str, Json) {
             &[&first, &one, &turn, &after_turn, &again],
             fold(&[&first, &one, &turn, &after_turn]),
         ),
+        row(
+            "what follows the inception follows it, whichever copy it names",
+            &[&again, &one, &turn, &after_turn],
+            fold(&[&first, &one, &turn, &after_turn]),
+        ),
         row("a leave counts though its branch hangs on a contested place", &[&first, &one, &two, &gone], unleft),
     ];
     file("idlogs.json", "Sets of log-0 entries, in any order, and the identity that follows.", rows)
