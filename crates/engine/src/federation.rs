@@ -434,8 +434,11 @@ impl Federation {
     fn take_proofs(&mut self, pid: Pid, epochs: &[u64]) -> bool {
         let held = epochs.iter().filter_map(|epoch| self.proofs.get(&(pid, *epoch)).cloned());
         let held: Vec<Arc<Proofs>> = held.collect();
-        let proofs = held.iter().flat_map(|proofs| proofs.values());
-        proofs.fold(false, |news, proof| self.prove(pid, proof) || news)
+        let mut news = false;
+        for proof in held.iter().flat_map(|proofs| proofs.values()) {
+            news |= self.prove(pid, proof);
+        }
+        news
     }
 
     fn prove(&mut self, pid: Pid, proof: &ForkProof) -> bool {
