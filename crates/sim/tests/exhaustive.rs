@@ -57,7 +57,8 @@ fn rules_broken_on_purpose_are_found_by_the_second_opinion() {
     let late = "intro X; intro Y; clear X + clear Y; seat X";
     let both = ('B', "clear X + clear Y");
     let bank = [('A', "intro P; intro X; clear X + clear P"), ('B', "clear X + clear P"), ('X', "object1 P")];
-    let rows: [(Mutation, &str, &[(char, &str)], &str); 7] = [
+    type Row<'a> = (Mutation, &'a str, &'a [(char, &'a str)], &'a str);
+    let rows: [Row<'_>; 7] = [
         (Mutation::SeatsPassNothing, "a first word", &[('A', early)], "electors_are"),
         (Mutation::SilentPassNothing, "a first word", &[('A', early)], "electors_are"),
         (Mutation::AnybodyObjects, "a first word", &[('A', late), both, ('X', "object1 Y")], "invariant_04_nobody"),

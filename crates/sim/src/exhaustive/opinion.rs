@@ -379,7 +379,10 @@ fn an_electors_objection_bars(judged: &Judged<'_>) -> Result<(), String> {
     let full = judged.full();
     for (pid, verdict, beyond, standing) in judged.joined() {
         let objectors = &verdict.object | &(&beyond & &full);
-        if !objectors.is_empty() && matches!(standing, Standing::Participant | Standing::Candidate) {
+        // an objecting fellow of a ring keeps out; until the words are complete its objection is not shown
+        let shown = judged.opinion.class(pid) != Some(Class::Agency) || !verdict.object.is_empty();
+        let barred = standing != Standing::Participant && (standing != Standing::Candidate || !shown);
+        if !objectors.is_empty() && !barred {
             let (x, by) = (judged.letter(pid), judged.name_all(&objectors));
             return Err(format!("{x} is a {standing} although {by} objects"));
         }
