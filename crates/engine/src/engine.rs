@@ -104,7 +104,7 @@ pub struct Engine {
     /// After a restore: peers whose cases with us were compared.
     pub(crate) level_with: Option<BTreeSet<Pid>>,
     #[cfg(debug_assertions)]
-    watch: crate::invariants::Watch,
+    watch: Option<crate::invariants::Watch>,
 }
 
 impl Engine {
@@ -131,7 +131,7 @@ impl Engine {
             noted_ahead: BTreeSet::new(),
             level_with: None,
             #[cfg(debug_assertions)]
-            watch: Default::default(),
+            watch: Some(Default::default()),
         }
     }
 
@@ -207,14 +207,23 @@ impl Engine {
         self.watched(now, |engine| engine.decide(input, now))
     }
 
+    /// Leaves it to the caller to judge each step: the simulator does, in any build, and reports instead of ending.
+    pub fn judged_outside(self) -> Self {
+        #[cfg(debug_assertions)]
+        let this = Engine { watch: None, ..self };
+        #[cfg(not(debug_assertions))]
+        let this = self;
+        this
+    }
+
     /// In debug builds each step is looked at with the invariants of docs/protocol.md §7.
     #[cfg(debug_assertions)]
     fn watched(&mut self, now: u64, take: impl FnOnce(&mut Self) -> Step) -> Step {
+        let Some(mut watch) = self.watch.take() else { return take(self) };
         let before = self.state.clone();
         let step = take(self);
-        let mut watch = std::mem::take(&mut self.watch);
         watch.over(&crate::invariants::Look { before: &before, after: self, step: &step, now });
-        self.watch = watch;
+        self.watch = Some(watch);
         step
     }
 

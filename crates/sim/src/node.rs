@@ -214,7 +214,7 @@ pub fn fresh_engine(charter: &CharterFile, agency: &TestAgency, seed: u64) -> En
     let network = charter.charter.network_id();
     let first = agency.first_entry(&network);
     let id = IdLog::fold(agency.pid(), [&first], &network).expect("a made-up agency's first entry is valid");
-    Engine::new(charter, id, vec![first], Config { auto_clear: true, seed })
+    Engine::new(charter, id, vec![first], Config { auto_clear: true, seed }).judged_outside()
 }
 
 /// A fact as the journal holds it.

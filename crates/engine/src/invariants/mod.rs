@@ -170,7 +170,7 @@ impl Watch {
 
 /// So many things happen to each that there is before all of them are read again.
 #[cfg(debug_assertions)]
-const EVERY: u64 = 1;
+const EVERY: u64 = 4;
 
 // -- what both read -------------------------------------------------------------------------------------------------
 
