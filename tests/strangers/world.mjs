@@ -106,7 +106,7 @@ export class World {
    * What the node does while `attack` runs. It must stay the process that it is, answer /readyz, serve an honest peer that
    * connects anew within a second, and keep within the bounds given: MiB of growth, files more, lines of log.
    */
-  async during(name, attack, { grows = 64, files = 400, lines = 60 } = {}) {
+  async during(name, attack, { grows = 64, files = 700, lines = 150 } = {}) {
     const { town, witness } = this
     const foreign = () => town.log('harbour').split('\n').filter((line) => !line.includes(this.peers.heron)).length
     const before = foreign()
@@ -130,7 +130,7 @@ export class World {
     const worst = Math.max(...seen.visits)
     const row = {
       name, visits: seen.visits.length, worst: Math.round(worst), ready: Math.round(Math.max(...seen.ready)),
-      entry: Math.round(entry), grew, files: more, lines: written,
+      entry: Math.round(entry), grew, peak: Math.round(seen.resident / MIB), files: more, lines: written,
     }
     this.rows.push(row)
     const faults = [...seen.faults]
@@ -140,7 +140,7 @@ export class World {
     if (written > lines) faults.push(`${written} lines of log, where ${lines} are allowed`)
     if (faults.length) throw new Error(`${said ?? ''}: ${faults.join('; ')} ${JSON.stringify(row)}`)
     this.sound()
-    const shown = `honest ${row.worst} ms of ${row.visits}, entry ${row.entry} ms, +${grew} MiB, +${more} files, ${written} lines`
+    const shown = `honest ${row.worst} ms in ${row.visits}, entry ${row.entry} ms, +${grew} MiB to ${row.peak}, +${more} files, ${written} lines`
     return said ? `${said}; ${shown}` : shown
   }
 
@@ -153,10 +153,10 @@ export class World {
 
   report() {
     if (!this.rows.length) return
-    console.log('\n| hostility | honest peers, worst (ms) | /readyz, worst (ms) | entry of another (ms) | grew (MiB) | files | lines |')
+    console.log('\n| hostility | honest peers, worst (ms) | /readyz, worst (ms) | entry of another (ms) | grew, to (MiB) | files more | lines of log |')
     console.log('|---|---|---|---|---|---|---|')
     for (const r of this.rows) {
-      console.log(`| ${r.name} | ${r.visits}, ${r.worst} | ${r.ready} | ${r.entry} | ${r.grew} | ${r.files} | ${r.lines} |`)
+      console.log(`| ${r.name} | ${r.visits}, ${r.worst} | ${r.ready} | ${r.entry} | ${r.grew}, ${r.peak} | ${r.files} | ${r.lines} |`)
     }
   }
 
