@@ -5,7 +5,7 @@ import crypto from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as rawly from './raw.mjs'
 import { Raw, delimited, frame, line, varint, yamux, DATA, FIN, RST, SYN } from './raw.mjs'
-import { Key, decode, encode, entry, hello, submit, syncRoot, syncWant } from './records.mjs'
+import { Key, binding, decode, encode, entry, hello, submit, syncRoot, syncWant } from './records.mjs'
 
 const SILENT = 10_000
 /** Of those that cost the attacker's side a key exchange each. */
@@ -211,16 +211,20 @@ export async function floods(world, run) {
     return `${asked} asked, ${answered} answered, ${refused} connections refused`
   })
   await hold('hellos in a member’s name with long logs, over and over', async () => {
-    const forged = hello(network, pids.polder, copies(world.idLogs.polder, 71 * 1024))
+    const log = copies(world.idLogs.polder, 70 * 1024)
+    const place = { pid: pids.polder, epoch: 5, seq: 1, prev: new Uint8Array(32) }
     let asked = 0
     const until_ = performance.now() + 6_000
     const one = async () => {
       while (performance.now() < until_) {
-        const raw = await open(port).catch(() => null)
+        const key = Key.random()
+        const raw = await Raw.open(port, key).catch(() => null)
         if (!raw) {
           await sleep(20)
           continue
         }
+        // bound by its form to this very peer, in an epoch that only the log could prove
+        const forged = hello(network, pids.polder, log, binding(network, key, place, key.peer))
         for (let n = 0; n < 16 && performance.now() < until_; n++) {
           await raw.ask(hello_, forged)
           asked++
@@ -229,8 +233,8 @@ export async function floods(world, run) {
       }
     }
     await Promise.all(Array.from({ length: 16 }, one))
-    return `${asked} hellos of ${Math.round(forged.length / 1024)} KiB`
-  })
+    return `${asked} hellos of 70 KiB, ${log.length} entries each`
+  }, { grows: 128 })
   await hold('one peer that connects over and over', async () => {
     const key = Key.random()
     let count = 0
