@@ -17,7 +17,7 @@ use crate::delivery::answer_heard;
 use crate::fact::{self, Fact, Notice, NoticeKind};
 use crate::federation::{Changes, Federation};
 use crate::membership::{Item, Standing, Target, Word};
-use crate::state::{APPLICATION_TTL_MS, Inbox, MAX_APPLICATIONS, State};
+use crate::state::{APPLICATION_CHANGE_MS, APPLICATION_TTL_MS, Inbox, MAX_APPLICATIONS, State};
 use crate::step::{Answer, Command, Effect, Event, Input, Refused, ReplyTo, Step};
 use lapwing_record::audit::{self, Attempt};
 use lapwing_record::cbor::{Bytes, encode};
@@ -458,6 +458,8 @@ impl Engine {
     }
 
     fn take_application(&mut self, application: Application, now: u64, step: &mut Step) -> Result<Answer, Refused> {
+        // what no introduction may carry must not wait for one: an own log would end at an entry that nobody can read
+        application.check_sizes().map_err(|e| Refused::Invalid(format!("application: {e}")))?;
         let network = *self.state.federation.network();
         let id = check_application(&application, &network).map_err(|e| Refused::Invalid(e.to_string()))?;
         if id.inception.plan_text_hash != self.state.federation.charter().plan_text_hash {
@@ -467,8 +469,13 @@ impl Engine {
             return Err(Refused::Standing("only an agency in full standing takes applications".into()));
         }
         let known = self.state.federation.standing(&id.pid).is_some();
-        let same = self.state.inbox.get(&id.pid).is_some_and(|i| *i.application == application);
+        let held = self.state.inbox.get(&id.pid);
+        let same = held.is_some_and(|i| *i.application == application);
         if !known && !same {
+            // a statement is signed by nobody, and whoever changes it without end must not fill the journal
+            if held.is_some_and(|i| now < i.at.saturating_add(APPLICATION_CHANGE_MS)) {
+                return Err(Refused::Conflict("it was changed within the last hour; submit the new one later".into()));
+            }
             let lapsed = |i: &Inbox| i.at + APPLICATION_TTL_MS < now;
             if self.state.inbox.size() >= MAX_APPLICATIONS && !self.state.inbox.values().any(lapsed) {
                 return Err(Refused::Conflict("the inbox for applications is full; apply to another agency".into()));
@@ -649,6 +656,8 @@ impl Engine {
         }
         let inbox = self.state.inbox.get(&pid).cloned();
         let inbox = inbox.ok_or_else(|| Refused::Unknown("no such application in the inbox".into()))?;
+        // one that an earlier program took
+        inbox.application.check_sizes().map_err(|e| Refused::Invalid(format!("application: {e}")))?;
         let body = encode(&*inbox.application);
         Ok(Answer::Entry(self.reserve(EntryType::Introduce, body, Vec::new(), now, step)))
     }

@@ -30,6 +30,9 @@ pub const APPLICATION_TTL_MS: u64 = 30 * DAY_MS;
 /// State digests remembered, to be confirmed by.
 pub(crate) const MAX_REACHED: usize = 4096;
 
+/// Milliseconds after which an applicant may replace its application by another one (docs/protocol.md §4.2).
+pub const APPLICATION_CHANGE_MS: u64 = 60 * 60 * 1000;
+
 /// An application in the inbox.
 #[derive(Clone, Debug)]
 pub struct Inbox {

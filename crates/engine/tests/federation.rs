@@ -15,7 +15,7 @@ use lapwing_record::entry::{Entry, EntryType, LogKind};
 use lapwing_record::id::{NetworkId, Pid};
 use lapwing_record::identity::{Act, Category, Leave};
 use lapwing_record::idlog::IdLog;
-use lapwing_record::membership::{Stance, Stances, Target, What};
+use lapwing_record::membership::{Application, Stance, Stances, Target, What};
 use lapwing_record::testkit::{TestAgency, charter_of};
 use lapwing_record::wire::HeadRow;
 use std::collections::{BTreeMap, VecDeque};
@@ -89,6 +89,13 @@ impl World {
         let reply = self.next_reply;
         self.input(name, Input::Local { command: Box::new(command), by: None, reply });
         self.nodes.get_mut(name).unwrap().answers.remove(&reply).unwrap()
+    }
+
+    fn apply(&mut self, at: &str, application: Application) -> Result<Answer, Refused> {
+        self.next_reply += 1;
+        let reply = self.next_reply;
+        self.input(at, Input::Apply { application: Box::new(application), reply });
+        self.nodes.get_mut(at).unwrap().answers.remove(&reply).unwrap()
     }
 
     /// Everyone tells everyone, over and over, until nothing is new; `deaf` nodes neither speak nor hear.
@@ -616,4 +623,45 @@ fn a_window_that_was_noted_by_a_clock_far_ahead_ends_when_the_clock_is_right_aga
         w.pass(1_000, &[]);
     }
     assert_eq!(w.nodes["harbor"].engine.state().federation.standing(&pid), Some(Standing::Participant));
+}
+
+#[test]
+fn an_application_that_no_introduction_could_carry_is_refused_when_it_is_submitted() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    let applicant = TestAgency::named("amazon");
+    let mut application = applicant.application(&w.network);
+    application.statement = "x".repeat(32 * 1024 + 1);
+    let refused = w.apply("harbor", application.clone()).unwrap_err();
+    assert!(matches!(&refused, Refused::Invalid(why) if why.contains("statement")), "{refused:?}");
+    application.statement.pop();
+    // what is taken can be introduced: an agency's log would be stuck at an entry that nobody can read
+    w.apply("harbor", application).unwrap();
+    let pid = applicant.pid();
+    w.add(applicant);
+    w.command("harbor", Command::Introduce(pid)).unwrap();
+    w.sync(&[]);
+    assert_eq!(w.standing("polder", "amazon"), Some(Standing::Candidate));
+}
+
+#[test]
+fn whoever_changes_its_application_over_and_over_fills_no_journal() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    let applicant = TestAgency::named("amazon");
+    let taken = (0..50).filter(|n| {
+        let mut application = applicant.application(&w.network);
+        application.statement = format!("take {n}");
+        match w.apply("harbor", application) {
+            Ok(_) => true,
+            Err(Refused::Conflict(_)) => false,
+            Err(other) => panic!("{other:?}"),
+        }
+    });
+    assert_eq!(taken.count(), 1);
+    // the same again is no change, and after an hour another one is taken
+    let mut again = applicant.application(&w.network);
+    again.statement = "take 0".into();
+    w.apply("harbor", again.clone()).unwrap();
+    w.pass(60 * 60 * 1000 + 1, &[]);
+    again.statement = "better".into();
+    w.apply("harbor", again).unwrap();
 }

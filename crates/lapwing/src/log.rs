@@ -2,6 +2,9 @@
 //!
 //! Own code in place of a crate: the kept ones that rotate by size bring a calendar and a compressor along.
 
+mod bounded;
+
+use bounded::Bounded;
 use lapwing_node::config::{LogFormat, LogSettings};
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -22,15 +25,15 @@ pub fn begin(settings: &LogSettings) -> io::Result<()> {
             let builder =
                 builder.with_ansi(false).with_writer(Rotating::open(path, settings.max_bytes, settings.keep)?);
             match settings.format {
-                LogFormat::Json => builder.json().try_init(),
-                LogFormat::Text => builder.try_init(),
+                LogFormat::Json => builder.json().map_event_format(|inner| Bounded::new(inner, true)).try_init(),
+                LogFormat::Text => builder.map_event_format(|inner| Bounded::new(inner, false)).try_init(),
             }
         }
         None => {
             let builder = builder.with_ansi(io::stderr().is_terminal()).with_writer(io::stderr);
             match settings.format {
-                LogFormat::Json => builder.json().try_init(),
-                LogFormat::Text => builder.try_init(),
+                LogFormat::Json => builder.json().map_event_format(|inner| Bounded::new(inner, true)).try_init(),
+                LogFormat::Text => builder.map_event_format(|inner| Bounded::new(inner, false)).try_init(),
             }
         }
     };

@@ -371,7 +371,10 @@ impl Driver {
         let link = Link::new(id, dialled, unnamed(addr.clone()), now);
         match self.state.links.arrive(&us, peer, link, now) {
             Arrival::Up => {
-                tracing::info!(%peer, %addr, dialled, class = ?self.roster.class(&peer), "peer up");
+                match self.roster.class(&peer) {
+                    Class::Stranger => tracing::debug!(%peer, %addr, dialled, "a stranger is up"),
+                    class => tracing::info!(%peer, %addr, dialled, ?class, "peer up"),
+                }
                 self.tell(Event::Up { peer: Peer(peer), addr: unnamed(addr.clone()).to_string(), dialled });
                 self.seat(&peer);
             }
@@ -387,7 +390,10 @@ impl Driver {
 
     fn departed(&mut self, peer: PeerId, id: ConnectionId) {
         if let Departure::Down(left) = self.state.links.depart(&peer, id) {
-            tracing::info!(%peer, "peer down");
+            match self.roster.class(&peer) {
+                Class::Stranger => tracing::debug!(%peer, "a stranger is down"),
+                _ => tracing::info!(%peer, "peer down"),
+            }
             self.state.tokens.refuse_all(&peer);
             for id in left {
                 self.swarm.close_connection(id);

@@ -13,7 +13,7 @@ use lapwing_record::id::{Digest, EntryId, Kid, NetworkId, ParseIdError, Pid};
 use lapwing_record::identity::{
     Act, Anchor, Category, EpochKeys, GrantReason, Inception, KeyGrant, Leave, Officer, PolicyRule, RootRotate,
 };
-use lapwing_record::membership::Endorsement;
+use lapwing_record::membership::{Application, Endorsement};
 use lapwing_record::sign::{Context, PublicKey, SecretKey, Sign1};
 use std::path::Path;
 
@@ -255,6 +255,9 @@ pub fn apply(
     let sign = |root: &SecretKey| Sign1::sign(root, &network, Context::Apply, endorsement.clone());
     let endorsement = own_signers(&inception, roots)?.into_iter().map(sign).collect();
     let entries = vec![first_entry(&inception, roots, &network, now)?];
+    let application = Application { id_log: entries, endorsement, statement };
+    application.check_sizes()?;
+    let Application { id_log: entries, endorsement, statement } = application;
     Ok(Identity { inception, entries, endorsement, statement, founder: false })
 }
 
@@ -422,7 +425,6 @@ mod tests {
     use lapwing_api::types::{LogHead, Name, OfficerView};
     use lapwing_record::charter::{CharterFile, Params};
     use lapwing_record::idlog::{IdLog, check_application};
-    use lapwing_record::membership::Application;
     use std::collections::BTreeMap;
 
     fn key(n: u8) -> SecretKey {

@@ -43,6 +43,8 @@ pub struct Link {
     /// Why the last attempt failed.
     pub trouble: Option<String>,
     pub(crate) hello: Option<Hello>,
+    /// What its hello proves beyond what our directory knows.
+    pub(crate) proof: Option<Proof>,
     pub(crate) dials: u32,
     pub(crate) next_dial: u64,
     pub(crate) announced: bool,
@@ -57,6 +59,16 @@ pub struct Link {
     pub(crate) program: Option<String>,
     /// Since when it may ask to be dialled again, in milliseconds UTC.
     pub(crate) next_reach: u64,
+}
+
+/// What became of a look at a hello. Signatures are checked once for each hello and log, not whenever classes are
+/// computed: a hello may carry a hundred of them, and anybody may send one.
+#[derive(Clone, Debug)]
+pub(crate) struct Proof {
+    /// Entries of the participant's log 0 that were held then.
+    pub(crate) known: usize,
+    /// Until when the binding in the hello is in force, in milliseconds UTC; none if it proves nothing.
+    pub(crate) until: Option<u64>,
 }
 
 /// What this node knows of its own application.

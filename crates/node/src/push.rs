@@ -3,6 +3,7 @@
 
 use crate::links::{Links, class_between};
 use crate::office::Office;
+use futures::future::join_all;
 use lapwing_engine::step::Input;
 use lapwing_net::message::{Class, Protocol};
 use lapwing_record::cbor::{decode, encode};
@@ -35,12 +36,14 @@ pub async fn push(office: Arc<Office>, links: Arc<Links>, entry: Entry) {
             return;
         }
         let open = links.connected().into_iter().filter(|(_, pid)| agencies.contains(pid) && !have.contains(pid));
-        for (peer, pid) in open.collect::<Vec<_>>() {
-            if class_between(&view, &office.me, &pid) != Class::Stranger {
-                let answer = links.request(peer, Protocol::Sync, request.clone()).await;
-                take_acks(&office, &id, answer).await;
-            }
-        }
+        let open = open.filter(|(_, pid)| class_between(&view, &office.me, pid) != Class::Stranger);
+        // all at once: behind a link that only looks alive nobody else may wait
+        let (office, links, request) = (&office, &links, &request);
+        join_all(open.map(|(peer, _)| async move {
+            let answer = links.request(peer, Protocol::Sync, request.clone()).await;
+            take_acks(office, &id, answer).await;
+        }))
+        .await;
         tokio::select! {
             () = office.stopped() => return,
             () = tokio::time::sleep(Duration::from_secs(1 + round as u64 / 10)) => {}

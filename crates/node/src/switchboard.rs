@@ -10,7 +10,7 @@
 //! The class is computed anew whenever the roster or the directory changes; a peer that loses its class is cut off at
 //! once, before anything else is written to it.
 
-use crate::links::{Links, SCHEMA, class_between, lock};
+use crate::links::{Link, Links, Proof, SCHEMA, class_between, lock};
 use crate::office::{Office, View, now_ms};
 use crate::{applicant, post, sync, transfer};
 use lapwing_engine::author::Placed;
@@ -334,9 +334,12 @@ impl Links {
             self.trouble(peer, "it belongs to another federation".into());
             return self.send(Command::Disconnect { peer }).await;
         }
+        // before anything is locked: others come and go meanwhile
+        let proof = tokio::task::block_in_place(|| self.look_at(&self.office.view(), &peer, &hello));
         if let Some(link) = lock(&self.links).get_mut(&peer) {
             link.clock_offset = Some(hello.clock as i64 - self.office.steady_ms() as i64);
             link.hello = Some(hello);
+            link.proof = proof;
         }
         self.reclassify().await;
     }
@@ -345,37 +348,48 @@ impl Links {
     /// to be told of one's own application, and of nobody else's.
     fn speaks_for(&self, peer: &Peer) -> Option<Pid> {
         let hello = lock(&self.links).get(peer)?.hello.clone()?;
+        binding_of(peer, &hello)?;
         let id = IdLog::fold(hello.pid, &hello.id_log, &self.office.network).ok()?;
-        self.binds(&id, peer, &hello).then_some(hello.pid)
+        self.binds(&id, peer, &hello).map(|_| hello.pid)
     }
 
-    /// Whether the entry in a hello binds this peer's key, by the keys of `id`. It may be of an earlier epoch (officers
+    /// Until when the entry in a hello binds this peer's key, by the keys of `id`. It may be of an earlier epoch (officers
     /// come and go, and a binding holds for a year) as long as that one's feed key is still in force: one that was
     /// replaced may be a thief's, and where its power ended only the log tells.
-    fn binds(&self, id: &IdLog, peer: &Peer, hello: &Hello) -> bool {
-        let Some(entry) = &hello.binding else { return false };
-        let header = entry.header();
-        let (Some(body), Some(keys)) = (entry.body(), id.keys(header.epoch)) else { return false };
+    fn binds(&self, id: &IdLog, peer: &Peer, hello: &Hello) -> Option<u64> {
+        let (entry, binding) = binding_of(peer, hello)?;
+        let keys = id.keys(entry.header().epoch)?;
         let signed = entry.clone().open(&[keys.feed], 1, &self.office.network).is_ok();
-        let in_force = |b: &NodeBinding| !b.revoked && b.not_after > now_ms();
-        let binds = NodeBinding::decode(body).is_ok_and(|b| b.peer.0 == peer.to_bytes() && in_force(&b));
-        let placed = header.pid == hello.pid && header.entry_type() == Some(EntryType::NodeBinding);
-        signed && binds && placed && keys.feed == id.current().feed
+        (signed && keys.feed == id.current().feed).then_some(binding.not_after)
+    }
+
+    /// What a hello proves by the log 0 that is held here and the one that it brings: bound so recently, perhaps in a new
+    /// epoch, that its entries have not come by gossip or sync yet. None where nobody of that name is known.
+    fn look_at(&self, view: &View, peer: &Peer, hello: &Hello) -> Option<Proof> {
+        let author = view.state.federation.author(&hello.pid)?;
+        let known = author.id_entries().count();
+        let until = self.binds(&author.id, peer, hello).or_else(|| {
+            binding_of(peer, hello)?;
+            let entries = author.id_entries().chain(&hello.id_log);
+            self.binds(&IdLog::fold(hello.pid, entries, &self.office.network).ok()?, peer, hello)
+        });
+        Some(Proof { known, until })
     }
 
     /// Whose node it is: the participant that its hello names, if that one's log binds this peer.
-    fn proven(&self, view: &View, peer: &Peer, hello: &Hello) -> Option<Pid> {
-        let federation = &view.state.federation;
+    fn proven(&self, view: &View, peer: &Peer, link: &mut Link) -> Option<Pid> {
+        let hello = link.hello.as_ref()?;
+        let (federation, now) = (&view.state.federation, now_ms());
         let author = federation.author(&hello.pid)?;
         let node = federation.listing(&hello.pid).and_then(|l| l.nodes.get(&peer.to_bytes()));
-        let bound = node.is_some_and(|n| n.record.not_after > now_ms());
-        if bound {
+        if node.is_some_and(|n| n.record.not_after > now) {
             return Some(hello.pid);
         }
-        // bound so recently, perhaps in a new epoch, that its entries have not come by gossip or sync yet
-        let known = author.id_entries().chain(&hello.id_log);
-        let id = IdLog::fold(hello.pid, known, &self.office.network).ok()?;
-        self.binds(&id, peer, hello).then_some(hello.pid)
+        let stale = link.proof.as_ref().is_none_or(|p| p.known != author.id_entries().count());
+        if stale {
+            link.proof = self.look_at(view, peer, hello);
+        }
+        link.proof.as_ref().and_then(|p| p.until).filter(|until| *until > now).map(|_| hello.pid)
     }
 
     /// Computes whose each node is and its class anew, tells the network part what changed, and looks at once for what
@@ -394,11 +408,8 @@ impl Links {
                 }
             }
             for (peer, link) in links.iter_mut() {
-                if let Some(hello) = &link.hello {
-                    let proven = self.proven(&view, peer, hello);
-                    if proven != link.pid {
-                        link.pid = proven;
-                    }
+                if link.hello.is_some() {
+                    link.pid = self.proven(&view, peer, link);
                 }
                 let class = link.pid.map_or(Class::Stranger, |pid| class_between(&view, &self.office.me, &pid));
                 if class != link.class {
@@ -578,6 +589,16 @@ impl Links {
             self.office.tell(Input::ClockDoubt(doubt)).await;
         }
     }
+}
+
+/// The entry in a hello that binds this peer to the participant that it names, by its form alone: what costs no signature.
+fn binding_of<'a>(peer: &Peer, hello: &'a Hello) -> Option<(&'a Entry, NodeBinding)> {
+    let entry = hello.binding.as_ref()?;
+    let header = entry.header();
+    let binding = NodeBinding::decode(entry.body()?).ok()?;
+    let placed = header.pid == hello.pid && header.entry_type() == Some(EntryType::NodeBinding);
+    let in_force = binding.peer.0 == peer.to_bytes() && !binding.revoked && binding.not_after > now_ms();
+    (placed && in_force).then_some((entry, binding))
 }
 
 /// Agencies in full standing.

@@ -263,13 +263,26 @@ impl Application {
     /// Reads and checks sizes; the engine checks the log and the endorsement ([`crate::idlog::IdLog`]).
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let application: Application = cbor::decode(bytes, MAX_APPLICATION)?;
-        if encode(&application.id_log).len() > MAX_ID_LOG {
+        application.check_sizes()?;
+        Ok(application)
+    }
+
+    /// Whether an introduction may carry it: log 0 up to 16 KiB, the statement up to 32 KiB, all of it up to 64 KiB
+    /// (protocol §1).
+    ///
+    /// # Errors
+    /// The part that is too long.
+    pub fn check_sizes(&self) -> Result<(), DecodeError> {
+        if encode(&self.id_log).len() > MAX_ID_LOG {
             return Err(Fault::here("log 0 is longer than 16 KiB").within("id_log").into());
         }
-        if application.statement.len() > MAX_STATEMENT {
+        if self.statement.len() > MAX_STATEMENT {
             return Err(Fault::here("longer than 32 KiB").within("statement").into());
         }
-        Ok(application)
+        if encode(self).len() > MAX_APPLICATION {
+            return Err(Fault::here("the application is longer than 64 KiB").into());
+        }
+        Ok(())
     }
 }
 
