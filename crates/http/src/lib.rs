@@ -14,7 +14,9 @@
 mod answer;
 mod events;
 mod guard;
+mod guesses;
 mod list;
+mod places;
 mod reference;
 mod request;
 mod routes;
@@ -40,7 +42,8 @@ pub struct Limits {
     pub json_bytes: usize,
     /// Bytes of an upload at most.
     pub upload_bytes: u64,
-    /// Connections at a time; more are answered with `too_many_requests` and closed.
+    /// Connections at a time. One more takes the place of the oldest that has shown no valid token; where there is none it
+    /// is answered with `too_many_requests` and closed.
     pub connections: usize,
     /// How long a client may take for the head of a request, or stay idle between two.
     pub head_time: Duration,
@@ -75,6 +78,7 @@ struct Face {
     service: Arc<dyn Service>,
     limits: Limits,
     guard: guard::Guard,
+    guesses: guesses::Guesses,
     /// Whether the node is stopping: then only probes are answered.
     stopping: AtomicBool,
     /// Requests whose answers have not begun.
@@ -116,7 +120,8 @@ pub async fn serve(
 ) -> io::Result<()> {
     let guard = guard::Guard::new(listener.local_addr()?.port(), &limits.hosts);
     let (stopping, under_way) = (AtomicBool::new(false), watch::channel(0).0);
-    let face = Arc::new(Face { service, limits, guard, stopping, under_way });
+    let guesses = guesses::Guesses::default();
+    let face = Arc::new(Face { service, limits, guard, guesses, stopping, under_way });
     server::run(listener, face, stop).await;
     Ok(())
 }
