@@ -60,7 +60,7 @@ impl Harbour {
             text += &format!("host: {}\r\n", self.api);
         }
         headers.iter().for_each(|(name, value)| text += &format!("{name}: {value}\r\n"));
-        let all = String::from_utf8(self.raw(format!("{text}\r\n{body}").as_bytes())).unwrap();
+        let all = String::from_utf8_lossy(&self.raw(format!("{text}\r\n{body}").as_bytes())).into_owned();
         let (head, body) = all.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{method} {path}: {all:?}"));
         (status(&all), head.to_lowercase(), body.to_owned())
     }
@@ -425,4 +425,41 @@ fn no_shape_of_a_request_hides_another_one_in_it() {
     let both = String::from_utf8(node.raw((hidden("pipelined") + &last).as_bytes())).unwrap();
     assert!(node.token_names().contains("\"pipelined\""), "or the shapes above would show nothing: {both}");
     assert_eq!(both.matches("HTTP/1.1 20").count(), 2, "{both}");
+}
+
+#[test]
+fn nothing_that_is_asked_for_writes_a_line_into_the_log_or_the_trail() {
+    let node = Harbour::new();
+    let bearer = format!("Bearer {}", node.admin);
+    let auth = ("authorization", bearer.as_str());
+    let forged = "2026-01-01T00:00:00.000000Z ERROR forged";
+    let escaped = "%0d%0a2026-01-01T00:00:00.000000Z%20%20ERROR%20forged%1b%5b2J";
+    let mut asked = 0;
+    for (method, path, _) in routes().filter(|(_, _, row)| row.body != Body::Events) {
+        let path = path.replace("abcdefgh", escaped);
+        for target in [path.clone(), format!("{path}?name={escaped}"), format!("{path}/{escaped}")] {
+            node.ask(method, &target, &[auth, ("x-request-id", escaped)], "{}");
+            node.ask(method, &target, &[("authorization", &format!("Bearer {escaped}"))], "{}");
+            asked += 2;
+        }
+    }
+    for name in [forged, "a\nb", "\u{1b}[2J", "\u{202e}x"] {
+        let body = json!({ "name": name, "role": "analyst" }).to_string();
+        assert!(node.code("POST", "/api/v1/tokens", &[auth, ("content-type", "application/json")], &body) != "201");
+    }
+    // raw, as no client would send them
+    for raw in ["GET /\u{1b}[2J HTTP/1.1\r\nhost: x\r\n\r\n", "GET / HTTP/1.1\r\nhost: \u{1b}[2J\r\n\r\n"] {
+        node.raw(raw.as_bytes());
+    }
+    assert!(asked > 300, "{asked}");
+    let rows = until("the refusals are noted", 10, || Some(node.audit()).filter(|rows| rows.len() > 50));
+    for row in &rows {
+        let texts = row.as_object().unwrap().values().filter_map(Value::as_str);
+        assert!(texts.flat_map(str::chars).all(|c| !c.is_control()), "{row}");
+    }
+    let log = std::fs::read_to_string(node.town.path("harbour.log")).unwrap();
+    assert!(!log.contains('\u{1b}') && !log.contains('\r'), "{log:?}");
+    for line in log.lines() {
+        assert!(!line.starts_with("2026-01-01T") && !line.trim_start().starts_with("ERROR forged"), "{line}");
+    }
 }

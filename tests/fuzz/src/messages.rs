@@ -15,11 +15,10 @@ use lapwing_record::wire::{
 
 /// Who is there; the log in it is folded as a node folds it.
 pub fn hello(bytes: &[u8]) {
-    if let Some(hello) = exact::<Hello>(bytes, MAX_HELLO) {
-        if let Ok(log) = IdLog::fold(hello.pid, &hello.id_log, &world().network) {
-            assert_eq!(log.pid, hello.pid);
-            assert_eq!(log.inception.pid(), hello.pid, "an identity is the hash of its inception");
-        }
+    let Some(hello) = exact::<Hello>(bytes, MAX_HELLO) else { return };
+    if let Ok(log) = IdLog::fold(hello.pid, &hello.id_log, &world().network) {
+        assert_eq!(log.pid, hello.pid);
+        assert_eq!(log.inception.pid(), hello.pid, "an identity is the hash of its inception");
     }
 }
 
