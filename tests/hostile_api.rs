@@ -318,8 +318,8 @@ fn two_thousand_clients_that_never_finish_leave_an_honest_one_its_place() {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let _stops = Stops(&stop);
-        for n in 0..4 {
-            let (node, stop, bytes) = (&node, &stop, &begin[n].1);
+        for (_, bytes) in &begin[..4] {
+            let (node, stop) = (&node, &stop);
             scope.spawn(move || {
                 let mut own = std::collections::VecDeque::new();
                 while !stop.load(Ordering::Relaxed) {

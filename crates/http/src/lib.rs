@@ -26,10 +26,11 @@ mod stall;
 use lapwing_api::service::Service;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
 /// What the face allows. Every limit has a default that fits a node on one machine.
@@ -105,6 +106,21 @@ impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.0.under_way.send_modify(|n| *n -= 1);
     }
+}
+
+/// Bytes of answers that the system may keep for a client that does not read: left to itself it takes some MiB for each.
+const SEND_BUFFER: u32 = 256 * 1024;
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Listens on `address`, for [`serve`]. Needs a runtime of tokio.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // connections have it from their listener
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves the API on `listener` until `stop` completes; open requests then get [`Limits::stop_time`] to end, while new

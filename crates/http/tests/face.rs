@@ -108,7 +108,7 @@ fn run(limits: Limits) -> Running {
     let service = fake.clone();
     let thread = std::thread::spawn(move || {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let listener = lapwing_http::listen("127.0.0.1:0".parse().unwrap()).unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
             serve(listener, service, limits, async { drop(stopped.await) }).await.unwrap();
         });
@@ -463,6 +463,21 @@ fn slow_and_silent_clients_are_let_go() {
     // a body that never comes
     let code = node.code("POST", "/api/v1/shutdown", &[ADMIN, JSON, ("content-length", "9")], b"{");
     assert_eq!(code, Code::Timeout);
+}
+
+#[test]
+fn answers_that_nobody_reads_are_not_kept_for_their_clients() {
+    let node = run(Limits { stall_time: Duration::from_secs(20), ..quick() });
+    let mut stream = node.connect();
+    let asked = format!("GET /api/v1/openapi.json HTTP/1.1\r\nhost: {}\r\n\r\n", node.address);
+    stream.write_all(asked.repeat(40).as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let answered = node.fake.told.lock().unwrap().len();
+    assert!(answered <= 2, "{answered} answers of hundreds of KiB wait for a client that reads none");
+    let mut all = Vec::new();
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let _ = stream.read_to_end(&mut all);
+    assert_eq!(all.windows(15).filter(|w| w == b"HTTP/1.1 200 OK").count(), 40, "and all come when it does");
 }
 
 #[test]

@@ -74,6 +74,7 @@ targets! {
     messages::blob,
     messages::frame,
     rogue::rogue,
+    rogue::said,
     samples::mail,
     samples::outlook,
     samples::xarf,
@@ -190,6 +191,7 @@ mod tests {
         assert!(seeds::invitation().iter().any(|(_, b)| records::read_invitation(b)));
         assert!(seeds::statement().iter().any(|(_, b)| records::read_statement(b)));
         assert!(seeds::rogue().iter().any(|(_, b)| rogue::placed(b) > 3), "no entry of the rogue's is ever placed");
+        assert!(seeds::said().iter().any(|(_, b)| rogue::receipted(b) > 3), "nothing that is said is ever receipted");
         assert!(seeds::archive().iter().any(|(_, b)| files::read_archive(b)));
         assert!(seeds::complaints().iter().any(|(_, b)| table::read(b, 3).is_ok()));
     }

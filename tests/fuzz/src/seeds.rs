@@ -433,6 +433,32 @@ pub fn rogue() -> Seeds {
     all
 }
 
+/// What one side of a case says: the vectors' bodies, a referral first; each alone, and several after each other.
+pub fn said() -> Seeds {
+    let op = |how: u8, kind: Kind, body: &[u8]| {
+        let place = Kind::ALL.iter().position(|k| *k == kind).expect("a known kind") as u8;
+        let len = u16::try_from(body.len()).expect("a small body").to_be_bytes();
+        [&[how, place, len[0], len[1]], body].concat()
+    };
+    let submit = |how| op(how, Kind::Submit, &encode(&form::sample()));
+    let text = |how, kind, text: &str| op(how, kind, &encode(&Text { text: text.into() }));
+    let talk = [
+        submit(4),
+        text(0, Kind::Supplement, "more"),
+        text(4, Kind::Supplement, "and more"),
+        submit(16),
+        text(1, Kind::Supplement, "too early"),
+        text(24, Kind::Supplement, "seen what was not said"),
+    ];
+    let mut all = named(&[("a talk", &talk.concat()), ("a referral", &submit(0))]);
+    for (name, bytes) in of_file("statements.json", "bytes") {
+        let signed = SignedStmt::decode(&bytes).expect("a statement of the vectors");
+        let stmt = signed.claimed().expect("a statement of the vectors");
+        all.push((name, [submit(0), op(0, stmt.kind, &stmt.body), op(6, stmt.kind, &stmt.body)].concat()));
+    }
+    all
+}
+
 /// Mails: invented ones.
 pub fn mail() -> Seeds {
     let mut all = named(&[
