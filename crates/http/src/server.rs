@@ -32,7 +32,7 @@ pub(crate) async fn run(listener: TcpListener, face: Arc<Face>, stop: impl Futur
     let (stopping, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
-    let begin = |stream: TcpStream, connections: &mut JoinSet<()>| match places.take() {
+    let begin = async |stream: TcpStream, connections: &mut JoinSet<()>| match places.take_soon().await {
         Some(place) => {
             drop(connections.spawn(converse(stream, router.clone(), face.clone(), stopping.subscribe(), place)));
         }
@@ -47,7 +47,7 @@ pub(crate) async fn run(listener: TcpListener, face: Arc<Face>, stop: impl Futur
             biased;
             () = &mut stop => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            stream = accept(&listener) => begin(stream, &mut connections),
+            stream = accept(&listener) => begin(stream, &mut connections).await,
         }
     }
     // what is under way may end; whoever comes now is told that the node stops, and probes see it
@@ -59,7 +59,7 @@ pub(crate) async fn run(listener: TcpListener, face: Arc<Face>, stop: impl Futur
             () = face.idle() => break,
             () = tokio::time::sleep_until(deadline) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            stream = accept(&listener) => begin(stream, &mut connections),
+            stream = accept(&listener) => begin(stream, &mut connections).await,
         }
     }
     drop(listener);
@@ -92,7 +92,7 @@ async fn converse(
 ) {
     // answers are small and waited for
     let _ = stream.set_nodelay(true);
-    let io = Stalling::new(TokioIo::new(stream), face.limits.stall_time);
+    let io = Stalling::new(TokioIo::new(stream), face.limits.stall_time, place.seat());
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(face.limits.head_time).max_buf_size(HEAD_BYTES * 2);
     let router = router.layer(Extension(place.seat()));
