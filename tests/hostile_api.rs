@@ -301,7 +301,10 @@ fn two_thousand_clients_that_never_finish_leave_an_honest_one_its_place() {
             ),
         ),
         ("answers that nobody reads", format!("GET /api/v1/openapi.json HTTP/1.1\r\nhost: {host}\r\n\r\n").repeat(20)),
-        ("a wrong token", format!("GET /api/v1/status HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer lw-x\r\n\r\n")),
+        (
+            "one wrong token after the other",
+            format!("GET /api/v1/status HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer lw-x\r\n\r\n").repeat(50),
+        ),
     ];
     let mut held = Vec::new();
     for (what, bytes) in &begin {

@@ -22,7 +22,7 @@ pub(crate) struct Place {
 pub(crate) struct Seat {
     /// Whether its last request had a valid token.
     known: AtomicBool,
-    /// Whether it was read from, and there was nothing.
+    /// Whether it was read from and there was nothing, or written to and nobody read.
     waited_for: AtomicBool,
     leave: Notify,
 }
@@ -31,9 +31,11 @@ impl Seat {
     /// Says whether the request under way has a valid token.
     pub(crate) fn know(&self, known: bool) {
         self.known.store(known, Ordering::Relaxed);
+        // whoever has asked for something was looked at
+        self.wait();
     }
 
-    /// Says that there is nothing to be read from it now.
+    /// Says that its client has to do something now.
     pub(crate) fn wait(&self) {
         self.waited_for.store(true, Ordering::Relaxed);
     }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
-/// Fails a write that makes no progress for a time; tells when there is nothing to read.
+/// Fails a write that makes no progress for a time; tells when its client is waited for.
 pub(crate) struct Stalling<T> {
     io: T,
     time: Duration,
@@ -28,6 +28,7 @@ impl<T> Stalling<T> {
             self.waiting = None;
             return polled;
         }
+        self.seat.wait();
         let time = self.time;
         let sleep = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + time)));
         match sleep.as_mut().poll(cx) {
