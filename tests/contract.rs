@@ -83,10 +83,18 @@ fn a_test_that_is_named_for_a_code_exists_and_speaks_of_it() {
     elsewhere::check();
 }
 
-/// More connections than there are places for.
+/// More connections than there are places for, all of clients that showed a token: others would make room.
 fn too_many(scene: &Scene) -> Code {
     let address = scene.world.api("harbour");
-    let held: Vec<TcpStream> = (0..256).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    let token = std::fs::read_to_string(scene.world.town.path("harbour").join("run/api.token")).unwrap();
+    let token = token.trim();
+    let watch = format!("GET /api/v1/events HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\r\n");
+    let hold = |_| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(watch.as_bytes()).unwrap();
+        stream
+    };
+    let held: Vec<TcpStream> = (0..300).map(hold).collect();
     let code = support::until("the places are taken", 30, || {
         let mut stream = TcpStream::connect(&address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();

@@ -14,7 +14,9 @@
 mod answer;
 mod events;
 mod guard;
+mod guesses;
 mod list;
+mod places;
 mod reference;
 mod request;
 mod routes;
@@ -24,10 +26,11 @@ mod stall;
 use lapwing_api::service::Service;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
 /// What the face allows. Every limit has a default that fits a node on one machine.
@@ -40,7 +43,8 @@ pub struct Limits {
     pub json_bytes: usize,
     /// Bytes of an upload at most.
     pub upload_bytes: u64,
-    /// Connections at a time; more are answered with `too_many_requests` and closed.
+    /// Connections at a time. One more takes the place of the oldest that has shown no valid token; where there is none it
+    /// is answered with `too_many_requests` and closed.
     pub connections: usize,
     /// How long a client may take for the head of a request, or stay idle between two.
     pub head_time: Duration,
@@ -75,6 +79,7 @@ struct Face {
     service: Arc<dyn Service>,
     limits: Limits,
     guard: guard::Guard,
+    guesses: guesses::Guesses,
     /// Whether the node is stopping: then only probes are answered.
     stopping: AtomicBool,
     /// Requests whose answers have not begun.
@@ -103,6 +108,21 @@ impl Drop for UnderWay<'_> {
     }
 }
 
+/// Bytes of answers that the system may keep for a client that does not read: left to itself it takes some MiB for each.
+const SEND_BUFFER: u32 = 256 * 1024;
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Listens on `address`, for [`serve`]. Needs a runtime of tokio.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // connections have it from their listener
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Serves the API on `listener` until `stop` completes; open requests then get [`Limits::stop_time`] to end, while new
 /// ones are refused and probes answered.
 ///
@@ -116,7 +136,8 @@ pub async fn serve(
 ) -> io::Result<()> {
     let guard = guard::Guard::new(listener.local_addr()?.port(), &limits.hosts);
     let (stopping, under_way) = (AtomicBool::new(false), watch::channel(0).0);
-    let face = Arc::new(Face { service, limits, guard, stopping, under_way });
+    let guesses = guesses::Guesses::default();
+    let face = Arc::new(Face { service, limits, guard, guesses, stopping, under_way });
     server::run(listener, face, stop).await;
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! Routes, one per row of the table of operations, and the road that every request takes.
 
+use crate::places::Seat;
 use crate::{Face, answer, events, list, reference, request};
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{RawPathParams, Request, State};
+use axum::http::header::CONNECTION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method as HttpMethod, Response};
+use axum::http::{HeaderMap, HeaderValue, Method as HttpMethod, Response};
 use axum::middleware::{self, Next};
 use axum::routing::{MethodFilter, on};
 use futures::FutureExt;
@@ -68,10 +70,17 @@ async fn around(State(face): State<Arc<Face>>, mut request: Request, next: Next)
     request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::info_span!("http", request_id = %id, method = %request.method());
     let answered = async {
+        let seat = request.extensions().get::<Arc<Seat>>();
+        if let Some(seat) = seat {
+            seat.know(false);
+        }
         if let Err(problem) = face.guard.check(request.uri(), request.headers()) {
             let path = request.uri().path();
             face.service.refused(&Attempt { op: None, caller: None, path, request: &id, problem: &problem });
-            return answer::problem(&problem);
+            // whatever else comes over this connection was not meant for us either
+            let mut response = answer::problem(&problem);
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            return response;
         }
         let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
         answered.unwrap_or_else(|_| answer::problem(&internal()))
@@ -112,7 +121,10 @@ async fn handle(
     if face.stopping.load(Ordering::Relaxed) && !matches!(row.op, Op::Live | Op::Ready | Op::Health | Op::Metrics) {
         return Err(Problem::new(Code::Stopping, "the node is stopping"));
     }
-    let caller = recognise(&face, row, &parts.headers)?;
+    let caller = recognise(&face, row, &parts.headers).await?;
+    if let Some(seat) = parts.extensions.get::<Arc<Seat>>().filter(|_| caller.is_some()) {
+        seat.know(true);
+    }
     who.clone_from(&caller);
     allow(row, caller.as_ref())?;
     let mut params = BTreeMap::new();
@@ -149,16 +161,18 @@ async fn handle(
     }
 }
 
-/// The token's holder. A missing token and a wrong one get the same answer in the same time.
-fn recognise(face: &Face, row: &Row, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
+/// The token's holder. A missing token and a wrong one get the same answer in the same time; many of them wait for it.
+async fn recognise(face: &Face, row: &Row, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
     if row.access == Access::Open {
         return Ok(None);
     }
-    let caller = face.service.authenticate(request::bearer(headers)).ok_or_else(|| {
-        Problem::new(Code::Unauthenticated, "no valid token was given")
-            .hint("Send `authorization: Bearer TOKEN`; `lapwing token new` makes one.")
-    })?;
-    Ok(Some(caller))
+    let caller = face.service.authenticate(request::bearer(headers));
+    if caller.is_none() {
+        face.guesses.another().await;
+        return Err(Problem::new(Code::Unauthenticated, "no valid token was given")
+            .hint("Send `authorization: Bearer TOKEN`; `lapwing token new` makes one."));
+    }
+    Ok(caller)
 }
 
 /// Whether the holder's role may.

@@ -1,7 +1,8 @@
 //! Connections: accepted up to a limit, watched for slow clients, ended in order when the node stops.
 
+use crate::places::{Place, Places};
 use crate::{Face, routes, stall::Stalling};
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -26,16 +27,16 @@ const HEAD_BYTES: usize = 32 * 1024;
 
 pub(crate) async fn run(listener: TcpListener, face: Arc<Face>, stop: impl Future<Output = ()>) {
     let router = routes::router(face.clone());
-    let places = Arc::new(Semaphore::new(face.limits.connections));
+    let places = Places::new(face.limits.connections);
     let refusals = Arc::new(Semaphore::new(TURNED_AWAY));
     let (stopping, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
-    let begin = |stream: TcpStream, connections: &mut JoinSet<()>| match places.clone().try_acquire_owned() {
-        Ok(place) => {
+    let begin = async |stream: TcpStream, connections: &mut JoinSet<()>| match places.take_soon().await {
+        Some(place) => {
             drop(connections.spawn(converse(stream, router.clone(), face.clone(), stopping.subscribe(), place)));
         }
-        Err(_) => {
+        None => {
             if let Ok(place) = refusals.clone().try_acquire_owned() {
                 connections.spawn(turn_away(stream, place));
             }
@@ -46,7 +47,7 @@ pub(crate) async fn run(listener: TcpListener, face: Arc<Face>, stop: impl Futur
             biased;
             () = &mut stop => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            stream = accept(&listener) => begin(stream, &mut connections),
+            stream = accept(&listener) => begin(stream, &mut connections).await,
         }
     }
     // what is under way may end; whoever comes now is told that the node stops, and probes see it
@@ -58,7 +59,7 @@ pub(crate) async fn run(listener: TcpListener, face: Arc<Face>, stop: impl Futur
             () = face.idle() => break,
             () = tokio::time::sleep_until(deadline) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            stream = accept(&listener) => begin(stream, &mut connections),
+            stream = accept(&listener) => begin(stream, &mut connections).await,
         }
     }
     drop(listener);
@@ -87,17 +88,19 @@ async fn converse(
     router: Router,
     face: Arc<Face>,
     mut stopping: watch::Receiver<bool>,
-    _place: OwnedSemaphorePermit,
+    place: Place,
 ) {
     // answers are small and waited for
     let _ = stream.set_nodelay(true);
-    let io = Stalling::new(TokioIo::new(stream), face.limits.stall_time);
+    let io = Stalling::new(TokioIo::new(stream), face.limits.stall_time, place.seat());
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(face.limits.head_time).max_buf_size(HEAD_BYTES * 2);
+    let router = router.layer(Extension(place.seat()));
     let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
+        () = place.lost() => return tracing::debug!("a connection to the API without a token made room for another"),
         () = async { drop(stopping.wait_for(|s| *s).await) } => {
             connection.as_mut().graceful_shutdown();
             connection.await

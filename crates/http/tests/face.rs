@@ -108,7 +108,7 @@ fn run(limits: Limits) -> Running {
     let service = fake.clone();
     let thread = std::thread::spawn(move || {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let listener = lapwing_http::listen("127.0.0.1:0".parse().unwrap()).unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
             serve(listener, service, limits, async { drop(stopped.await) }).await.unwrap();
         });
@@ -466,10 +466,33 @@ fn slow_and_silent_clients_are_let_go() {
 }
 
 #[test]
+fn answers_that_nobody_reads_are_not_kept_for_their_clients() {
+    let node = run(Limits { stall_time: Duration::from_secs(20), ..quick() });
+    let mut stream = node.connect();
+    let asked = format!("GET /api/v1/openapi.json HTTP/1.1\r\nhost: {}\r\n\r\n", node.address);
+    stream.write_all(asked.repeat(40).as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let answered = node.fake.told.lock().unwrap().len();
+    assert!(answered <= 2, "{answered} answers of hundreds of KiB wait for a client that reads none");
+    let mut all = Vec::new();
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let _ = stream.read_to_end(&mut all);
+    assert_eq!(all.windows(15).filter(|w| w == b"HTTP/1.1 200 OK").count(), 40, "and all come when it does");
+}
+
+#[test]
 fn too_many_connections_are_told_so_and_places_come_free_again() {
-    let node = run(Limits { connections: 2, head_time: Duration::from_millis(1500), ..quick() });
-    let held: Vec<TcpStream> = (0..2).map(|_| node.connect()).collect();
-    std::thread::sleep(Duration::from_millis(100));
+    let node = run(Limits { connections: 2, ..quick() });
+    let watch = format!(
+        "GET /api/v1/events?after=00000000000a-4 HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer admin\r\n\r\n",
+        node.address
+    );
+    let held = [(); 2].map(|()| {
+        let mut stream = node.connect();
+        stream.write_all(watch.as_bytes()).unwrap();
+        stream.read_exact(&mut [0; 20]).unwrap();
+        stream
+    });
     assert_eq!(node.code("GET", "/api/v1/livez", &[], b""), Code::TooManyRequests);
     drop(held);
     let free = (0..100).any(|_| {
@@ -477,6 +500,29 @@ fn too_many_connections_are_told_so_and_places_come_free_again() {
         node.ask("GET", "/api/v1/livez", &[], b"").status == 200
     });
     assert!(free);
+}
+
+#[test]
+fn connections_without_a_token_make_room_for_the_next_and_those_at_work_stay() {
+    let node = run(Limits { connections: 3, head_time: Duration::from_secs(20), ..quick() });
+    let mut works = node.connect();
+    let pause = format!(
+        "GET /api/v1/members?class=pause HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer officer\r\n\r\n",
+        node.address
+    );
+    works.write_all(pause.as_bytes()).unwrap();
+    while !node.fake.pausing.load(std::sync::atomic::Ordering::SeqCst) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut silent: Vec<TcpStream> = (0..10).map(|_| node.connect()).collect();
+    for _ in 0..5 {
+        assert_eq!(node.ask("GET", "/api/v1/status", &[OFFICER], b"").status, 200);
+    }
+    assert_eq!(silent[0].read(&mut [0]).unwrap_or(0), 0, "the first of the silent ones was let go");
+    node.fake.release.notify_one();
+    let mut head = [0; 12];
+    works.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200", "and who works is answered");
 }
 
 #[test]

@@ -1,38 +1,18 @@
-//! The form of a request or response on its stream: four bytes of length, big endian, and that many bytes.
-//!
-//! A length over the limit is refused before anything is read or allocated, and an honest length is not believed
-//! either: memory grows with what arrives. A refused frame costs its stream, not the connection.
+//! The form of a request or response on its stream (`prefix`), by protocol and counted. A refused frame costs its stream,
+//! not the connection.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use futures::io::{AsyncRead, AsyncWrite};
 use libp2p::StreamProtocol;
 use libp2p::request_response::Codec;
-use thiserror::Error;
 
 use crate::message::Protocol;
+use crate::prefix;
+pub(crate) use crate::prefix::FrameError;
 use crate::stats::{Counters, ProtocolCounters};
-
-/// The first allocation for a frame; more follows as bytes arrive.
-const FIRST_ALLOCATION: usize = 16 * 1024;
-
-/// What a stream can be guilty of, carried inside [`io::Error`] as the codec's trait wants it.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub(crate) enum FrameError {
-    #[error("{len} bytes, where {max} are allowed")]
-    TooLong { len: u64, max: usize },
-    #[error("closed without a word")]
-    Silent,
-}
-
-impl FrameError {
-    /// The fault inside an error, if it is one of ours.
-    pub(crate) fn inside(error: &io::Error) -> Option<&FrameError> {
-        error.get_ref()?.downcast_ref()
-    }
-}
 
 #[derive(Clone)]
 pub(crate) struct Frames {
@@ -50,27 +30,15 @@ impl Frames {
     }
 
     async fn read<T: AsyncRead + Unpin + Send>(&self, io: &mut T, max: usize) -> io::Result<Vec<u8>> {
-        let mut prefix = [0; 4];
-        if io.read(&mut prefix[..1]).await? == 0 {
-            return Err(io::Error::other(FrameError::Silent));
-        }
-        io.read_exact(&mut prefix[1..]).await?;
-        let len = u32::from_be_bytes(prefix) as usize;
-        if len > max {
+        let read = prefix::read(io, max).await;
+        if matches!(read.as_ref().err().and_then(FrameError::inside), Some(FrameError::TooLong { .. })) {
             self.counters().too_long.fetch_add(1, Relaxed);
-            return Err(io::Error::other(FrameError::TooLong { len: len as u64, max }));
         }
-        let mut bytes = Vec::with_capacity(len.min(FIRST_ALLOCATION));
-        io.take(len as u64).read_to_end(&mut bytes).await?;
-        if bytes.len() == len { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        read
     }
 
     async fn write<T: AsyncWrite + Unpin + Send>(&self, io: &mut T, bytes: &[u8], max: usize) -> io::Result<()> {
-        let too_long = || io::Error::other(FrameError::TooLong { len: bytes.len() as u64, max });
-        let len = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= max).ok_or_else(too_long)?;
-        io.write_all(&len.to_be_bytes()).await?;
-        io.write_all(bytes).await?;
-        io.flush().await
+        prefix::write(io, bytes, max).await
     }
 }
 

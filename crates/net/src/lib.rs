@@ -60,6 +60,7 @@ pub mod handle;
 mod links;
 pub mod message;
 pub mod peer;
+mod prefix;
 pub mod probe;
 mod roster;
 mod screen;

@@ -370,6 +370,11 @@ impl Metrics {
         }
     }
 
+    /// Counts a request that was refused before it got to an operation.
+    pub(crate) fn turned_away(&self, code: Code) {
+        self.refusals.get_or_create(&[("code", code.as_str())]).inc();
+    }
+
     /// The few that `lapwing status` shows.
     pub fn brief(&self) -> BTreeMap<String, u64> {
         let all = [

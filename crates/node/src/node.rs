@@ -385,7 +385,7 @@ impl Node {
         let mut tokens = Tokens::load(&folder)?;
         tokens.write_local(&folder)?;
         let wanted = settings.api.listen;
-        let listener = tokio::net::TcpListener::bind(wanted).await.map_err(|e| NodeError::Api(wanted, e))?;
+        let listener = lapwing_http::listen(wanted).map_err(|e| NodeError::Api(wanted, e))?;
         let api = listener.local_addr().map_err(|e| NodeError::Api(wanted, e))?;
         folder::replace(&folder.api_address(), api.to_string().as_bytes())?;
 

@@ -11,7 +11,7 @@
 
 use crate::folder::Folder;
 use crate::question::Columns;
-use crate::words::Splitter;
+use crate::split::Splitter;
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

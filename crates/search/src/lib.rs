@@ -45,4 +45,5 @@ mod folder;
 pub mod index;
 pub mod question;
 mod seal;
+mod split;
 pub mod words;

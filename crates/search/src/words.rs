@@ -8,7 +8,6 @@
 //! A question is words that must all occur, `"exact phrases"`, `begin*` for what begins so, and `-word` for what must not
 //! occur. What is written as one but has several parts (`prize.example`, `迷惑メール`) is a phrase.
 
-use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{canonical_combining_class, decompose_canonical};
 
@@ -59,40 +58,6 @@ pub fn words(text: &str) -> Vec<String> {
     end_word(&mut word, &mut out);
     end_dense(&mut dense, &mut out);
     out
-}
-
-/// [`words`] for tantivy.
-#[derive(Clone, Default)]
-pub(crate) struct Splitter;
-
-/// The words of one text.
-pub(crate) struct Split {
-    words: std::vec::IntoIter<String>,
-    token: Token,
-}
-
-impl Tokenizer for Splitter {
-    type TokenStream<'a> = Split;
-    fn token_stream(&mut self, text: &str) -> Split {
-        Split { words: words(text).into_iter(), token: Token::default() }
-    }
-}
-
-impl TokenStream for Split {
-    fn advance(&mut self) -> bool {
-        let Some(word) = self.words.next() else { return false };
-        self.token.text = word;
-        self.token.position = self.token.position.wrapping_add(1);
-        true
-    }
-
-    fn token(&self) -> &Token {
-        &self.token
-    }
-
-    fn token_mut(&mut self) -> &mut Token {
-        &mut self.token
-    }
 }
 
 /// A part of a question.

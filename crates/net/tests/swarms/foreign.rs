@@ -88,6 +88,17 @@ impl Foreigner {
         timeout(PATIENCE, connected).await.unwrap();
     }
 
+    /// Subscribes to so many topics more on the public plane, and leaves and joins its one topic over and over.
+    pub fn flood_subscriptions(&mut self, topics: usize) {
+        let gossip = &mut self.swarm.behaviour_mut().g_pub;
+        let own = IdentTopic::new(format!("{NETWORK}/pub"));
+        for n in 0..topics {
+            gossip.subscribe(&IdentTopic::new(format!("{NETWORK}/flood-{n}-{}", "x".repeat(200)))).unwrap();
+            let _ = gossip.unsubscribe(&own);
+            gossip.subscribe(&own).unwrap();
+        }
+    }
+
     /// Lets time pass, and notes what comes.
     pub async fn watch(&mut self, time: Duration) {
         let forever = async {

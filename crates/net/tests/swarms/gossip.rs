@@ -121,3 +121,20 @@ async fn a_peer_that_is_scored_down_hears_nothing_and_is_still_connected() {
     assert!(!b.heard(Plane::Agy).iter().any(|text| text == "not for the forger"));
     assert!(!a.heard(Plane::Agy).iter().any(|text| text == "from the forger"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_subscriptions_keeps_nobody_from_the_plane() {
+    let [a, b] = chain::<2>(180, Class::Agency).await;
+    let mut rogue = Foreigner::start(183);
+    a.tell(Command::Classify { peer: rogue.peer, class: Class::Participant }).await;
+    rogue.dial(&a).await;
+    for round in 0..5 {
+        rogue.flood_subscriptions(1_000);
+        rogue.watch(Duration::from_millis(300)).await;
+        a.reaches(&b, Plane::Pub, &format!("to you in round {round}")).await;
+        b.reaches(&a, Plane::Pub, &format!("and back in round {round}")).await;
+        a.reaches(&b, Plane::Agy, &format!("among agencies in round {round}")).await;
+    }
+    // what it subscribed to was kept by nobody: no message of another topic is ever asked for or passed on
+    assert!(a.net.stats().gossip_pub.peers <= 2);
+}

@@ -14,6 +14,7 @@ mod audit;
 mod backup;
 mod charter;
 mod contacts;
+mod cursor;
 mod drafted;
 mod drafts;
 mod erasure;
@@ -278,6 +279,10 @@ impl Service for Desk {
     }
 
     fn refused(&self, attempt: &Attempt<'_>) {
+        // one that got as far as an operation is counted with its answer
+        if attempt.op.is_none() {
+            self.office.metrics.turned_away(attempt.problem.code);
+        }
         crate::audit::note_refused_request(&self.office, attempt);
     }
 

@@ -1,6 +1,6 @@
 //! Pages of a list: `limit` at most, `cursor` where the last one ended.
 
-use super::{Answer, hex, json, parsed};
+use super::{Answer, cursor, json, parsed};
 use crate::office::View;
 use lapwing_api::problem::{Code, Problem};
 use lapwing_api::service::Call;
@@ -34,14 +34,14 @@ pub(super) fn page<K: AsRef<str>, T, R: Serialize>(
     let bad =
         || Problem::new(Code::Malformed, "`cursor` is not one that this list gave").hint("Begin without a cursor.");
     let after = match call.params.get("cursor") {
-        Some(cursor) => Some(hex::decode(cursor).and_then(|b| String::from_utf8(b).ok()).ok_or_else(bad)?),
+        Some(cursor) => Some(cursor::key(cursor).ok_or_else(bad)?),
         None => None,
     };
     keys.retain(|(key, _)| after.as_deref().is_none_or(|a| key.as_ref() > a));
     keys.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
     let more = keys.len() > limit;
     keys.truncate(limit);
-    let next = keys.last().filter(|_| more).map(|(key, _)| hex::encode(key.as_ref().as_bytes()));
+    let next = keys.last().filter(|_| more).map(|(key, _)| cursor::of_key(key.as_ref()));
     let items = keys.into_iter().map(|(_, what)| item(what)).collect::<Result<Vec<R>, Problem>>()?;
     json(&Page { items, next, as_of: view.state.as_of })
 }

@@ -5,7 +5,7 @@
 use super::names;
 use super::release::reader;
 use super::time::{day, moment};
-use super::{Answer, Desk, hex, json, paging};
+use super::{Answer, Desk, cursor, json, paging};
 use crate::office::View;
 use crate::search::document::{self, Shown};
 use crate::search::things::{Asked, reference_of};
@@ -226,18 +226,16 @@ fn asking(state: &State, call: &Call) -> Result<Asking, Problem> {
     faults.done(Code::Malformed).map(|()| Asking { question, order })
 }
 
+fn name_of(order: Order) -> &'static str {
+    ORDERS.iter().find(|n| order_of(n) == Some(order)).expect("every order has a name")
+}
+
 fn cursor(order: Order, at: After) -> String {
-    let name = ORDERS.iter().find(|n| order_of(n) == Some(order)).expect("every order has a name");
-    hex::encode(format!("{name} {:x} {:x}", at.0, at.1).as_bytes())
+    cursor::of_place(name_of(order), (at.0, at.1))
 }
 
 fn after(order: Order, cursor: &str) -> Option<After> {
-    let text = String::from_utf8(hex::decode(cursor)?).ok()?;
-    let mut parts = text.split(' ');
-    let of_order = parts.next().and_then(order_of) == Some(order);
-    let mut number = || u64::from_str_radix(parts.next()?, 16).ok();
-    let at = After(number()?, number()?);
-    (of_order && parts.next().is_none()).then_some(at)
+    cursor::place(name_of(order), cursor).map(|(first, second)| After(first, second))
 }
 
 impl Desk {
@@ -384,9 +382,7 @@ mod tests {
             assert_eq!(after(order, &cursor(order, at)), Some(at));
         }
         assert_eq!(after(Order::Relevance, &cursor(Order::NEWEST, at)), None);
-        for bad in
-            ["", "zz", "61", &hex::encode(b"changed 1"), &hex::encode(b"changed 1 2 3"), &hex::encode(b"changed x 2")]
-        {
+        for bad in ["", "zz", "61"] {
             assert_eq!(after(Order::NEWEST, bad), None, "{bad}");
         }
         assert!(FACETS.iter().all(|f| label_of(f).is_some()));
