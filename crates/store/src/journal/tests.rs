@@ -171,7 +171,7 @@ fn a_cut_at_every_sync_loses_nothing_acknowledged() {
             if seed == 0 {
                 disk.crash()
             } else {
-                disk.crash_torn(seed * 1000 + nth)
+                disk.crash_torn(seed * 1000 + nth);
             }
             assert_keeps(&disk, &said);
             if said.attempts == batches.len() && said.failed.is_empty() {
