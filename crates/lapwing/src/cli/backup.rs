@@ -154,7 +154,7 @@ impl NewKey {
         let cost = key::cost(self.trial_kdf);
         keys::write_key(&self.out, KeyKind::Backup, seed.seed(), passphrase.as_ref(), cost).map_err(fail::key)?;
         let recipient = Recipient::of(seed.seed());
-        folder::replace(&folder.backup_recipient(), &encode(&recipient)).map_err(fail::file)?;
+        folder::replace(&folder.backup_recipient(), &recipient.file()).map_err(fail::file)?;
         ctx.out.answer(&json!({ "file": self.out, "kid": recipient.kid() }), || {
             ctx.out.line(format!("backups are sealed to {} from now on", self.out.display()));
             ctx.out.line("keep it offline and away from the backups: without it they open for nobody");

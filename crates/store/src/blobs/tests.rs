@@ -261,6 +261,28 @@ fn names_that_a_power_cut_keeps_in_any_order_cost_a_download_no_piece() {
 }
 
 #[test]
+fn a_damaged_blob_is_set_aside_and_fetched_again() {
+    let disk = ForgetfulDisk::new();
+    let store = store(&disk);
+    let bytes = bytes(MIB + 500);
+    let pieces = piece_cvs(&bytes[..]).unwrap();
+    let root = put(&store, &bytes);
+    disk.flip(&store.file(&root), 77, 1);
+    assert!(store.open_blob(&root).unwrap().verify().is_err());
+    store.set_aside(&root).unwrap();
+    store.set_aside(&root).unwrap();
+    disk.crash();
+    let store = self::store(&disk);
+    assert!(!store.contains(&root).unwrap() && store.list().unwrap().is_empty());
+    let mut partial = store.partial(root, pieces.len(), pieces.cvs().to_vec()).unwrap();
+    fetch(&mut partial, &bytes, 0).unwrap();
+    partial.finish().unwrap();
+    assert_eq!(get(&store, &root), bytes);
+    store.remove(&root).unwrap();
+    assert_eq!(disk.files().len(), 0, "nothing of it is left: {:?}", disk.files());
+}
+
+#[test]
 fn a_piece_that_rots_before_the_end_is_named_and_fetched_again() {
     let disk = ForgetfulDisk::new();
     let bytes = bytes(2 * MIB + 1);

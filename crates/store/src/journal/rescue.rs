@@ -31,13 +31,14 @@ pub struct Rescued {
     pub damage: Vec<Damage>,
 }
 
-/// Reads every record that verifies, in order, and hands it to `take`; names what does not. Changes nothing. A journal
+/// Reads every record that verifies, in order, and hands it to `take` with its number in the journal, from 0: a number
+/// that is left out is a record that is lost. Names what does not verify. Changes nothing. A journal
 /// under another key or of a later format is refused as at [`super::Journal::open`].
 pub fn rescue<E: From<OpenError>>(
     disk: &dyn Disk,
     dir: &Path,
     options: &Options,
-    mut take: impl FnMut(Position, Vec<u8>) -> Result<(), E>,
+    mut take: impl FnMut(u64, Vec<u8>) -> Result<(), E>,
 ) -> Result<Rescued, E> {
     let mut found = Rescued::default();
     let numbers = segment_numbers(&disk.list(dir).map_err(OpenError::from)?);
@@ -57,7 +58,17 @@ pub fn rescue<E: From<OpenError>>(
             continue;
         }
         match open_segment(disk, dir, number, options)? {
-            Some(segment) => walk(&segment, number == last, &mut next, &mut found, &mut take)?,
+            Some(segment) => {
+                // what lies behind the end that the next segment names was never acknowledged
+                let ends = match numbers.contains(&(number + 1)) {
+                    true => open_segment(disk, dir, number + 1, options)?.map(|next| next.header.previous_end),
+                    false => None,
+                };
+                if let Some(end) = ends {
+                    segment.end.fetch_min(end, Ordering::Relaxed);
+                }
+                walk(&segment, number == last, &mut next, &mut found, &mut take)?;
+            }
             None => found.name(dir, number, 0, DamageKind::SegmentHeader),
         }
     }
@@ -102,7 +113,7 @@ fn walk<E: From<OpenError>>(
     last: bool,
     next: &mut u64,
     found: &mut Rescued,
-    take: &mut impl FnMut(Position, Vec<u8>) -> Result<(), E>,
+    take: &mut impl FnMut(u64, Vec<u8>) -> Result<(), E>,
 ) -> Result<(), E> {
     let (file, len) = (&*segment.file, segment.end.load(Ordering::Relaxed));
     let named = |offset, what| Damage { file: segment.path.clone(), offset, what };
@@ -129,9 +140,9 @@ fn walk<E: From<OpenError>>(
             found.damage.push(named(at, DamageKind::Batch));
         }
         sound = true;
-        let taken = records(segment, &header, at, &mut |position, bytes| {
+        let taken = records(segment, &header, at, &mut |number, bytes| {
             found.records += 1;
-            take(position, bytes)
+            take(number, bytes)
         })?;
         found.lost += u64::from(header.records) - taken;
         *next = header.first + u64::from(header.records);
@@ -190,7 +201,7 @@ fn records<E: From<OpenError>>(
     segment: &Segment,
     header: &FrameHeader,
     start: u64,
-    take: &mut impl FnMut(Position, Vec<u8>) -> Result<(), E>,
+    take: &mut impl FnMut(u64, Vec<u8>) -> Result<(), E>,
 ) -> Result<u64, E> {
     let end = start + header.frame_len() - TRAILER as u64;
     let batch = Batch { header: header.clone(), start };
@@ -211,7 +222,7 @@ fn records<E: From<OpenError>>(
             continue;
         }
         match open_record(segment, &batch, position, record) {
-            Ok(payload) => take(position, payload)?,
+            Ok(payload) => take(header.first + u64::from(index), payload)?,
             Err(ReadError::Disk(error)) => return Err(OpenError::Disk(error).into()),
             Err(_) => continue,
         }
