@@ -14,7 +14,6 @@ use lapwing_node::folder;
 use lapwing_node::keys::{self, KeyFileError, KeyKind, Passphrase};
 use lapwing_node::office::rfc3339;
 use lapwing_node::restore::{self, RestoreError, Restored, Wanted};
-use lapwing_record::cbor::encode;
 use lapwing_record::id::Pid;
 use lapwing_record::sign::SecretKey;
 use lapwing_store::archive::ArchiveError;
