@@ -391,6 +391,10 @@ fn rows(w: &World) -> Vec<Row> {
     r.add("restore", "--data target @ text --key harbour-keys/officer-1.key", invalid, "of kind");
     r.add("restore", "--data target @ text --key nowhere", invalid, "nowhere");
     r.add("restore", "--data target @ text", malformed, "--key");
+    r.add("repair", "--data nowhere @", Code::Config, "is no data folder");
+    r.add("repair", "--data harbour @", conflict, "one node at a time");
+    r.add("repair", "--data harbour @ --yes", conflict, "one node at a time");
+    r.add("repair", "--data harbour @ --passphrase-file nowhere", invalid, "nowhere");
     r.add("invite", "--data nowhere @ -o x", Code::Unreachable, "no node runs on");
     r.add("invite", &format!("{at} -o text"), conflict, "text");
     r.add("invite", &format!("{at} -o x --valid soon"), malformed, "soon");

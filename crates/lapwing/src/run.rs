@@ -157,7 +157,9 @@ fn problem(error: NodeError) -> Problem {
         NodeError::Journal(lapwing_store::journal::OpenError::Version { .. }) => Problem::new(Code::Config, text)
             .hint("A later version of lapwing has written to this folder: use that version, or a later one."),
         NodeError::Journal(_) | NodeError::Keyring(_) | NodeError::HighWater(..) => Problem::new(Code::Internal, text)
-            .hint("The data folder is damaged at the place named. Nothing was changed; restore it from a backup."),
+            .hint("The data folder is damaged at the place named. Nothing was changed: `lapwing repair` looks for all that \
+                   is damaged, and mends what other nodes have; the rest is in a backup."),
+        NodeError::RepairInterrupted(_) => Problem::new(Code::Config, text).hint("Run `lapwing repair --yes` again."),
         _ => Problem::new(Code::Internal, text),
     }
 }

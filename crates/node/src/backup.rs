@@ -9,6 +9,7 @@
 //! §6): its part names the day, and is refused after it. Both are sealed to a key that is not on the node, so a thief of
 //! a backup, or of the node, opens neither.
 
+use crate::checked;
 use crate::erasure;
 use crate::folder::{self, FileError, Folder};
 use crate::keys::{self, KeyFileError};
@@ -142,6 +143,11 @@ impl Recipient {
         seal::kem_kid(&self.key)
     }
 
+    /// The file of it.
+    pub fn file(&self) -> Vec<u8> {
+        checked::seal(encode(self))
+    }
+
     /// Reads a recipient file.
     pub fn read(path: &Path) -> Result<Self, BackupError> {
         let bytes = match folder::read(path, MAX_RECIPIENT) {
@@ -149,8 +155,10 @@ impl Recipient {
             read => read?,
         };
         let wrong = |why: String| BackupError::Recipient { path: path.to_owned(), why };
+        // files of earlier programs carry no hash
+        let content = checked::open(&bytes, MAX_RECIPIENT as usize).unwrap_or(Ok(bytes)).map_err(wrong)?;
         let recipient: Recipient =
-            decode(&bytes, MAX_RECIPIENT as usize).map_err(|e: cbor::DecodeError| wrong(e.to_string()))?;
+            decode(&content, MAX_RECIPIENT as usize).map_err(|e: cbor::DecodeError| wrong(e.to_string()))?;
         if recipient.version != 1 {
             return Err(wrong(format!("it has format version {}; this program reads 1", recipient.version)));
         }

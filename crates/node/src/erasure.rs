@@ -9,12 +9,13 @@
 //!
 //! A crash in between is finished at the next start. What is left of a case are ids, hashes, transitions and receipts.
 
+use crate::checked;
 use crate::folder::{self, FileError, Folder};
 use crate::office::{Office, now_ms};
 use crate::vault::{Vault, VaultError};
 use lapwing_engine::case::Case;
 use lapwing_engine::state::State;
-use lapwing_record::cbor::{self, Bytes, decode, encode};
+use lapwing_record::cbor::{Bytes, decode, encode};
 use lapwing_record::id::{Digest, ThreadId};
 use lapwing_store::blobs::BlobError;
 use std::collections::BTreeSet;
@@ -61,9 +62,7 @@ pub type List = Vec<(Bytes, u64)>;
 
 /// An erasure list as a file: the list, and a hash that tells a damaged one.
 pub fn write_list(list: &List) -> Vec<u8> {
-    let bytes = encode(list);
-    let check = Digest(*blake3::hash(&bytes).as_bytes());
-    encode(&(Bytes(bytes), check))
+    checked::seal(encode(list))
 }
 
 /// Reads what [`write_list`] wrote; an empty list where there is no file.
@@ -74,12 +73,8 @@ pub fn read_list(path: &Path) -> Result<List, ErasureError> {
     };
     let damaged = |why: String| ErasureError::Damaged(path.display().to_string(), why);
     let limit = MAX_LIST as usize;
-    let (list, check): (Bytes, Digest) =
-        decode(&bytes, limit).map_err(|e: cbor::DecodeError| damaged(e.to_string()))?;
-    if *blake3::hash(&list).as_bytes() != check.0 {
-        return Err(damaged("its hash does not fit".into()));
-    }
-    decode(&list, limit).map_err(|e| damaged(e.to_string()))
+    let opened = checked::open(&bytes, limit).unwrap_or_else(|| Err("it is no list".into()));
+    decode(&opened.map_err(damaged)?, limit).map_err(|e| damaged(e.to_string()))
 }
 
 /// At start, before anything is read: what was erased anywhere stays erased in this copy of the keyring.

@@ -88,6 +88,11 @@ impl Folder {
         self.root.join("journal")
     }
 
+    /// A journal that a repair is making: `journal.repaired/`.
+    pub fn repaired_journal(&self) -> PathBuf {
+        self.root.join("journal.repaired")
+    }
+
     /// Derived from the journal: `index/`.
     pub fn index(&self) -> PathBuf {
         self.root.join("index")

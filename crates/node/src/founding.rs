@@ -3,6 +3,7 @@
 //!
 //! Nothing here keeps a secret: keys are handed in and handed back. The identity file holds only what is public.
 
+use crate::checked;
 use crate::folder::{self, FileError};
 use lapwing_api::types::IdentityView;
 use lapwing_record::cbor::{self, Cbor, DecodeError, Fault, encode};
@@ -47,7 +48,10 @@ pub enum FoundingError {
     /// An answer has a fault.
     #[error("{0}")]
     Form(#[from] Fault),
-    /// A file does not decode.
+    /// The identity file is not as it was written.
+    #[error("the identity in {0} is damaged: {1}")]
+    Damaged(String, String),
+    /// Something does not decode.
     #[error("identity: {0}")]
     Decode(#[from] DecodeError),
     /// A file cannot be used.
@@ -84,19 +88,23 @@ impl From<ParseIdError> for FoundingError {
 impl Identity {
     /// Reads the file.
     pub fn read(path: &Path) -> Result<Self, FoundingError> {
-        let identity: Identity = cbor::decode(&folder::read(path, MAX_IDENTITY as u64)?, MAX_IDENTITY)?;
+        let bytes = folder::read(path, MAX_IDENTITY as u64)?;
+        let damaged = |why: String| FoundingError::Damaged(path.display().to_string(), why);
+        // files of earlier programs carry no hash
+        let content = checked::open(&bytes, MAX_IDENTITY).unwrap_or(Ok(bytes)).map_err(damaged)?;
+        let identity: Identity = cbor::decode(&content, MAX_IDENTITY).map_err(|e| damaged(e.to_string()))?;
         identity.inception.check()?;
         Ok(identity)
     }
 
     /// Writes a new file; never overwrites.
     pub fn write_new(&self, path: &Path) -> Result<(), FoundingError> {
-        Ok(folder::write_new(path, &encode(self))?)
+        Ok(folder::write_new(path, &checked::seal(encode(self)))?)
     }
 
     /// Replaces the file.
     pub fn replace(&self, path: &Path) -> Result<(), FoundingError> {
-        Ok(folder::replace(path, &encode(self))?)
+        Ok(folder::replace(path, &checked::seal(encode(self)))?)
     }
 
     /// The participant's id.

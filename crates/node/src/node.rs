@@ -6,6 +6,7 @@
 //! ```
 
 use crate::book::{self, Book, BookError};
+use crate::checked;
 use crate::config::Settings;
 use crate::cores::{self, on_all_cores};
 use crate::desk::Desk;
@@ -82,6 +83,9 @@ pub enum NodeError {
     /// The journal.
     #[error(transparent)]
     Journal(#[from] lapwing_store::journal::OpenError),
+    /// A repair was interrupted between two steps.
+    #[error("a repair was interrupted: the journal lies in {}", .0.display())]
+    RepairInterrupted(std::path::PathBuf),
     /// Records.
     #[error(transparent)]
     Book(#[from] BookError),
@@ -170,7 +174,7 @@ pub fn read_charter(folder: &Folder) -> Result<CharterFile, NodeError> {
 }
 
 /// This participant's log 0 as the charter or the identity file has it.
-fn own_log(charter: &CharterFile, identity: &Identity) -> Result<(IdLog, Vec<Entry>), NodeError> {
+pub(crate) fn own_log(charter: &CharterFile, identity: &Identity) -> Result<(IdLog, Vec<Entry>), NodeError> {
     let pid = identity.pid();
     let network = charter.charter.network_id();
     let founding = charter.first_entries.iter().filter(|e| e.header().pid == pid).cloned();
@@ -236,8 +240,20 @@ pub(crate) struct HighWater {
 impl HighWater {
     pub(crate) fn encode(&self) -> Vec<u8> {
         match self.pid {
-            Some(pid) => encode(&(pid, self.heads.clone())),
+            Some(pid) => checked::seal(encode(&(pid, self.heads.clone()))),
             None => encode(&self.heads),
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let of = |bytes: &[u8]| decode(bytes, 4096).map(|(pid, heads)| HighWater { pid: Some(pid), heads });
+        match checked::open(bytes, 4096) {
+            Some(opened) => of(&opened?).map_err(|e| e.to_string()),
+            // of earlier programs: without a hash, and before that without the participant
+            None => of(bytes).or_else(|e| {
+                let heads = decode(bytes, 4096).map_err(|_| e.to_string())?;
+                Ok(HighWater { pid: None, heads })
+            }),
         }
     }
 }
@@ -246,13 +262,7 @@ pub(crate) fn read_highwater(path: &Path) -> Result<HighWater, NodeError> {
     let fault = |e: String| NodeError::HighWater(path.display().to_string(), e);
     match lapwing_store::atomic_file::read(&OsDisk, path).map_err(|e| fault(e.to_string()))? {
         None => Ok(HighWater::default()),
-        Some(bytes) => match decode(&bytes, 4096) {
-            Ok((pid, heads)) => Ok(HighWater { pid: Some(pid), heads }),
-            Err(e) => {
-                let heads = decode(&bytes, 4096).map_err(|_| fault(e.to_string()))?;
-                Ok(HighWater { pid: None, heads })
-            }
-        },
+        Some(bytes) => HighWater::decode(&bytes).map_err(fault),
     }
 }
 
@@ -283,6 +293,9 @@ impl Node {
         let keys = read_keys(&folder, passphrase)?;
         let (me, network) = (own.0.pid, charter.charter.network_id());
 
+        if folder.repaired_journal().exists() && !folder.journal().exists() {
+            return Err(NodeError::RepairInterrupted(folder.repaired_journal()));
+        }
         let journal_options = Options { at_rest_key: Some(*keys.at_rest), format: FORMAT, ..Options::default() };
         let (journal, opened) = Journal::open(disk.clone(), &folder.journal(), journal_options)?;
         if let Some(cut) = &opened.cut {

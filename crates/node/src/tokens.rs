@@ -35,6 +35,32 @@ struct Kept {
     hash: Digest,
 }
 
+/// The file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// A hash of them, in hexadecimal: a name or a role that a fault of the disk has changed is not believed.
+    check: String,
+    tokens: Vec<Kept>,
+}
+
+fn check(tokens: &[Kept]) -> String {
+    let json = serde_json::to_vec(tokens).expect("names, numbers and hashes are JSON");
+    blake3::hash(&json).to_hex().to_string()
+}
+
+/// The tokens of a file; earlier programs wrote the list alone.
+fn parse(bytes: &[u8]) -> Result<Vec<Kept>, String> {
+    if let Ok(list) = serde_json::from_slice::<Vec<Kept>>(bytes) {
+        return Ok(list);
+    }
+    let file: File = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    match file.check == check(&file.tokens) {
+        true => Ok(file.tokens),
+        false => Err("its hash does not fit".into()),
+    }
+}
+
 /// Why a token cannot be made or revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
@@ -94,8 +120,7 @@ impl Tokens {
         let path = folder.tokens();
         let named: Vec<Kept> = match folder::read(&path, MAX_FILE) {
             Err(e) if e.is_missing() => Vec::new(),
-            read => serde_json::from_slice(&read?)
-                .map_err(|e| TokenError::Damaged { path: path.clone(), why: e.to_string() })?,
+            read => parse(&read?).map_err(|why| TokenError::Damaged { path: path.clone(), why })?,
         };
         Ok(Tokens { path, named: Mutex::new(named), local: Vec::new() })
     }
@@ -174,7 +199,8 @@ impl Tokens {
     }
 
     fn save(&self, named: &[Kept]) -> Result<(), TokenError> {
-        let json = serde_json::to_vec_pretty(named).expect("names, numbers and hashes are JSON");
+        let file = File { check: check(named), tokens: named.to_vec() };
+        let json = serde_json::to_vec_pretty(&file).expect("names, numbers and hashes are JSON");
         Ok(folder::replace(&self.path, &json)?)
     }
 }

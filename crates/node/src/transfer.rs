@@ -10,7 +10,7 @@ use lapwing_net::message::Protocol;
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::id::{Digest, Pid, ThreadId};
 use lapwing_record::wire::{BlobAnswer, BlobRequest, CVS_PER_ANSWER, MAX_BLOB_ANSWER, MAX_BLOB_REQUEST, read};
-use lapwing_store::blobs::{Partial, piece_count};
+use lapwing_store::blobs::{BlobError, Partial, piece_count};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,7 +24,8 @@ pub struct Progress {
     pub fetched: u64,
     /// Why it stands still.
     pub trouble: Option<String>,
-    running: bool,
+    /// Whether it is under way.
+    pub running: bool,
 }
 
 /// The transfers of one node.
@@ -50,15 +51,15 @@ impl Transfers {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).get(blob).cloned()
     }
 
-    /// Starts a transfer, or lets one that runs go on.
+    /// Starts a transfer, or lets one that runs go on. What is here already is looked through, and fetched again where it
+    /// is damaged.
     pub fn start(self: &Arc<Self>, thread: ThreadId, blob: Digest) -> Result<(), Problem> {
         let view = self.office.view();
         let case = view.state.case(&thread).ok_or_else(|| Problem::new(Code::NotFound, "no such case"))?;
-        let known = case.blobs().find(|(_, b)| b.b3_cipher == blob).map(|(from, b)| (*from, b.sealed_len));
-        let (from, len) = known.ok_or_else(|| Problem::new(Code::NotFound, "no such item of evidence in this case"))?;
-        if from == self.office.me || view.state.blobs.get(&blob).is_some() {
-            return Ok(());
-        }
+        let known = case.blobs().find(|(_, b)| b.b3_cipher == blob).map(|(_, b)| b.sealed_len);
+        let len = known.ok_or_else(|| Problem::new(Code::NotFound, "no such item of evidence in this case"))?;
+        // one's own too: where it is damaged here, the other side may have it
+        let from = case.peer(&self.office.me);
         if !self.with(&blob, |p| std::mem::replace(&mut p.running, true)) {
             tokio::spawn(self.clone().run(thread, blob, from, len));
         }
@@ -67,8 +68,18 @@ impl Transfers {
 
     /// Goes on with what a former process left unfinished.
     pub fn resume(self: &Arc<Self>) {
-        let Ok(partial) = self.office.blobs.list_partial() else { return };
+        let (Ok(partial), Ok(here)) = (self.office.blobs.list_partial(), self.office.blobs.list()) else { return };
         let view = self.office.view();
+        // what was here and is no more: lost with a disk, or set aside because it was damaged
+        for case in view.state.cases.values().filter(|c| c.erased.is_none()) {
+            for (by, blob) in case.blobs() {
+                let had = *by == self.office.me || view.state.blobs.get(&blob.b3_cipher).is_some();
+                if had && here.binary_search(&blob.b3_cipher.0).is_err() {
+                    tracing::warn!(case = %case.thread.short(), blob = %blob.b3_cipher.short(), "evidence is fetched again");
+                    let _ = self.start(case.thread, blob.b3_cipher);
+                }
+            }
+        }
         for root in partial.into_iter().map(Digest) {
             let thread = view.state.cases.values().find(|c| c.blobs().any(|(_, b)| b.b3_cipher == root));
             if let Some(case) = thread {
@@ -113,7 +124,19 @@ impl Transfers {
     async fn attempt(&self, thread: ThreadId, blob: Digest, from: Pid, len: u64) -> Result<(), String> {
         let blobs = &self.office.blobs;
         if blobs.contains(&blob.0).map_err(|e| e.to_string())? {
-            return Ok(());
+            let sound = tokio::task::block_in_place(|| blobs.open_blob(&blob.0).and_then(|mut b| b.verify()));
+            match sound {
+                Ok(()) => return Ok(()),
+                Err(error @ BlobError::Damaged { .. }) => {
+                    tracing::error!(%error, "evidence is set aside and fetched again");
+                    blobs.set_aside(&blob.0).map_err(|e| e.to_string())?;
+                }
+                Err(BlobError::Disk(error)) if error.source.kind() == std::io::ErrorKind::UnexpectedEof => {
+                    tracing::error!(%error, "evidence is cut short: it is set aside and fetched again");
+                    blobs.set_aside(&blob.0).map_err(|e| e.to_string())?;
+                }
+                Err(error) => return Err(error.to_string()),
+            }
         }
         let mut partial = match tokio::task::block_in_place(|| blobs.resume(&blob.0)).map_err(|e| e.to_string())? {
             Some(partial) => partial,
@@ -140,7 +163,7 @@ impl Transfers {
             match tokio::task::block_in_place(|| partial.finish()) {
                 Ok(_) => return Ok(()),
                 // what an earlier run noted does not verify: that piece is fetched again
-                Err(lapwing_store::blobs::BlobError::Damaged { piece, .. }) => next = piece,
+                Err(BlobError::Damaged { piece, .. }) => next = piece,
                 Err(error) => return Err(error.to_string()),
             }
         }
@@ -205,10 +228,12 @@ fn answer(office: &Office, from: Option<Pid>, bytes: &[u8]) -> BlobAnswer {
     let named = case.blobs().any(|(by, b)| *by == office.me && b.b3_cipher == *blob);
     // of what is held back not even the sealed bytes go out
     let named = named && case.world().granted(case.requester == office.me).contains(blob);
+    // its own it gets back, where it has lost it
+    let named = named || case.blobs().any(|(by, b)| Some(*by) == from && b.b3_cipher == *blob);
     if from != Some(case.peer(&office.me)) || !named || !view.state.federation.is_participant(&case.peer(&office.me)) {
         return none();
     }
-    let read = || -> Result<BlobAnswer, lapwing_store::blobs::BlobError> {
+    let read = || -> Result<BlobAnswer, BlobError> {
         match &request {
             BlobRequest::Pieces(_) => {
                 let pieces = office.blobs.pieces(&blob.0)?;

@@ -64,6 +64,9 @@ enum Verb {
         /// Seeds tried for each at most.
         #[arg(long, default_value_t = 200)]
         seeds: u64,
+        /// Threads: as many mutants at a time.
+        #[arg(long, default_value_t = 1)]
+        threads: u64,
         /// The result as JSON.
         #[arg(long)]
         json: bool,
@@ -80,7 +83,7 @@ fn main() -> ExitCode {
         }
         Verb::Replay { file } => replay(&file),
         Verb::Exhaustive(args) => small::run(&args),
-        Verb::Mutants { seeds, json } => Ok(mutants(seeds, json)),
+        Verb::Mutants { seeds, threads, json } => mutants(seeds, threads.max(1), json),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -204,13 +207,28 @@ fn replay(file: &Path) -> Result<bool, String> {
     Ok(true)
 }
 
-fn mutants(seeds: u64, json: bool) -> bool {
-    let mut rows = Vec::new();
-    for mutant in Mutant::ALL {
-        let caught = (0..seeds).find_map(|seed| Some((seed + 1, run(seed, Some(*mutant)).failure?.0)));
-        rows.push((*mutant, caught));
-    }
-    let all = rows.iter().all(|(m, caught)| caught.is_some_and(|(_, by)| m.caught_by(by)));
+/// Until the invariant that is meant to catch it does; what another one says on the way is passed over.
+fn caught(mutant: Mutant, seeds: u64) -> Option<(u64, &'static str)> {
+    let meant = |seed| run(seed, Some(mutant)).failure.map(|(by, _)| by).filter(|by| mutant.caught_by(by));
+    (0..seeds).find_map(|seed| Some((seed + 1, meant(seed)?)))
+}
+
+fn mutants(seeds: u64, threads: u64, json: bool) -> Result<bool, String> {
+    let next = AtomicU64::new(0);
+    let work = || {
+        let mut rows = Vec::new();
+        while let Some(mutant) = Mutant::ALL.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+            rows.push((*mutant, caught(*mutant, seeds)));
+        }
+        rows
+    };
+    let mut rows = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let joined = threads.into_iter().map(|t| t.join().map_err(|_| "a run panicked".to_owned()));
+        joined.collect::<Result<Vec<_>, _>>().map(|parts| parts.concat())
+    })?;
+    rows.sort_by_key(|(mutant, _)| Mutant::ALL.iter().position(|m| m == mutant));
+    let all = rows.iter().all(|(_, caught)| caught.is_some());
     if json {
         let rows: Vec<_> = rows
             .iter()
@@ -229,5 +247,5 @@ fn mutants(seeds: u64, json: bool) -> bool {
             }
         }
     }
-    all
+    Ok(all)
 }

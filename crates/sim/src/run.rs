@@ -41,6 +41,18 @@ pub fn run(seed: u64, mutant: Option<Mutant>) -> Outcome {
     Outcome { seed, failure, counts: world.counts, trace: world.trace }
 }
 
+/// The world of a seed at the end of its busy time, whatever became of it: with the journals that its nodes wrote, for
+/// tests of what they are written to.
+pub fn busy_world(seed: u64) -> World {
+    let mut world = World::new(seed, None);
+    for n in 0..world.nodes.len() {
+        world.start(n, None);
+    }
+    plan(&mut world);
+    while world.step(BEGIN + BUSY_MS) {}
+    world
+}
+
 fn play(world: &mut World) -> Result<(), (&'static str, String)> {
     cast(world);
     for n in 0..world.nodes.len() {

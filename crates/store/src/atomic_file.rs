@@ -97,7 +97,7 @@ mod tests {
                 if seed == 0 {
                     disk.crash()
                 } else {
-                    disk.crash_torn(seed)
+                    disk.crash_torn(seed);
                 }
                 let found = read(&disk, path).unwrap().unwrap();
                 assert!(found == b"new" || (found == b"old" && outcome.is_err()), "{found:?}");

@@ -70,6 +70,9 @@ pub enum BlobError {
     Random(#[source] getrandom::Error),
 }
 
+/// What a blob is called that was set aside.
+const ASIDE: &str = ".damaged";
+
 /// The blobs of one folder. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct BlobStore {
@@ -150,11 +153,28 @@ impl BlobStore {
 
     /// Removes a blob and an unfinished download of it; a missing one is fine. Durable on return.
     pub fn remove(&self, root: &Root) -> Result<(), BlobError> {
-        for suffix in ["", ".cvs", ".have", ".part"] {
+        for suffix in ["", ".cvs", ".have", ".part", ASIDE] {
             remove_if_there(&*self.disk, &self.path(root, suffix))?;
         }
         self.disk.sync_dir(&self.dir)?;
         Ok(())
+    }
+
+    /// Moves a blob that does not verify out of the way, under another name, so that it can be fetched again. Durable on
+    /// return; a missing one is fine. [`BlobStore::remove`] removes what was set aside too.
+    pub fn set_aside(&self, root: &Root) -> Result<(), BlobError> {
+        match self.disk.rename(&self.path(root, ""), &self.path(root, ASIDE)) {
+            Err(error) if error.is_missing() => return Ok(()),
+            renamed => renamed?,
+        }
+        remove_if_there(&*self.disk, &self.path(root, ".cvs"))?;
+        self.disk.sync_dir(&self.dir)?;
+        Ok(())
+    }
+
+    /// The file of a blob.
+    pub fn file(&self, root: &Root) -> PathBuf {
+        self.path(root, "")
     }
 
     /// The names of all blobs that are there, whole, in order.
@@ -303,6 +323,11 @@ impl BlobReader {
     /// Its length in bytes.
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        self.file.path()
     }
 
     /// Whether it has no byte.

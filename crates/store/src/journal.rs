@@ -46,6 +46,7 @@
 mod format;
 mod mark;
 mod read;
+mod rescue;
 mod scan;
 
 use std::fmt;
@@ -67,6 +68,7 @@ use mark::{Mark, MarkFile};
 pub use format::Position;
 pub use mark::NAME as MARK_NAME;
 pub use read::{JournalReader, ReadError, Replay, Snapshot, SnapshotFile};
+pub use rescue::{Rescued, rescue};
 pub use scan::{Damage, DamageKind};
 
 /// The largest payload of one record, in bytes.

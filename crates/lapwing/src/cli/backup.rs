@@ -14,7 +14,6 @@ use lapwing_node::folder;
 use lapwing_node::keys::{self, KeyFileError, KeyKind, Passphrase};
 use lapwing_node::office::rfc3339;
 use lapwing_node::restore::{self, RestoreError, Restored, Wanted};
-use lapwing_record::cbor::encode;
 use lapwing_record::id::Pid;
 use lapwing_record::sign::SecretKey;
 use lapwing_store::archive::ArchiveError;
@@ -154,7 +153,7 @@ impl NewKey {
         let cost = key::cost(self.trial_kdf);
         keys::write_key(&self.out, KeyKind::Backup, seed.seed(), passphrase.as_ref(), cost).map_err(fail::key)?;
         let recipient = Recipient::of(seed.seed());
-        folder::replace(&folder.backup_recipient(), &encode(&recipient)).map_err(fail::file)?;
+        folder::replace(&folder.backup_recipient(), &recipient.file()).map_err(fail::file)?;
         ctx.out.answer(&json!({ "file": self.out, "kid": recipient.kid() }), || {
             ctx.out.line(format!("backups are sealed to {} from now on", self.out.display()));
             ctx.out.line("keep it offline and away from the backups: without it they open for nobody");

@@ -359,7 +359,7 @@ impl Participant {
         };
         write_all(&folder, &keys_out, &places, of, self.trial_kdf)?;
         let recipient = Recipient::of(new.backup.seed());
-        folder::write_new(&folder.backup_recipient(), &encode(&recipient)).map_err(fail::file)?;
+        folder::write_new(&folder.backup_recipient(), &recipient.file()).map_err(fail::file)?;
         folder::write_new(&folder.config(), config.as_bytes()).map_err(fail::file)?;
         if let Some((bytes, _)) = &charter {
             folder::write_new(&folder.charter(), bytes).map_err(fail::file)?;

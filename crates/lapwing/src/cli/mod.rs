@@ -39,6 +39,7 @@ mod profile;
 mod proposal;
 mod refer;
 mod register;
+mod repair;
 pub mod run_options;
 mod search;
 mod status;
@@ -163,6 +164,7 @@ enum Verb {
     #[command(subcommand)]
     Backup(backup::Backup),
     Restore(backup::Restore),
+    Repair(repair::Repair),
     #[command(subcommand)]
     Erasure(erasure::Erasure),
     // members and directory
@@ -288,6 +290,7 @@ fn dispatch(verb: Verb, ctx: &Ctx) -> Result<ExitCode, Problem> {
         Verb::Audit(v) => v.run(ctx),
         Verb::Backup(v) => v.run(ctx),
         Verb::Restore(v) => v.run(ctx),
+        Verb::Repair(v) => return v.run(ctx),
         Verb::Erasure(v) => v.run(ctx),
         Verb::Member(v) => v.run(ctx),
         Verb::Log(v) => v.run(ctx),

@@ -211,11 +211,14 @@ impl Desk {
         let view = |item: &BlobRef| {
             let of = sealed_len(item.size);
             let progress = self.transfers.progress(&item.b3_cipher).unwrap_or_default();
-            if own(&item.b3_cipher) || state.blobs.get(&item.b3_cipher).is_some() {
+            // what was here and is damaged or gone is fetched again
+            if !progress.running && (own(&item.b3_cipher) || state.blobs.get(&item.b3_cipher).is_some()) {
                 return view_of(item, "here", of, progress.fetched, None);
             }
             let phase = match () {
-                () if progress.have > 0 || progress.trouble.is_some() || progress.fetched > 0 => "fetching",
+                () if progress.running || progress.have > 0 || progress.trouble.is_some() || progress.fetched > 0 => {
+                    "fetching"
+                }
                 () if self.office.vault.blob_key(&item.b3_cipher).is_some() => "granted",
                 () => "announced",
             };
@@ -280,13 +283,18 @@ impl Desk {
         let content = match self.office.blobs.open_blob(&blob.0) {
             Ok(content) => content,
             Err(BlobError::Missing { .. }) if own => {
-                return Err(Problem::new(Code::ContentGone, "this item of evidence is no longer on this node"));
+                return Err(Problem::new(Code::ContentGone, "this item of evidence is no longer on this node")
+                    .hint("`lapwing case evidence fetch` asks the other side for it, which may have it."));
             }
             Err(BlobError::Missing { .. }) => return Err(not_here("`lapwing case evidence fetch` fetches it again.")),
             Err(error) => return Err(blob_problem(error)),
         };
         if content.len() != sealed_len(item.size) {
-            return Err(internal("reading evidence", "the sealed file has another length than its statement says"));
+            let what =
+                format!("{} is damaged: it has another length than its statement says", content.path().display());
+            tracing::error!("{what}");
+            return Err(Problem::new(Code::EvidenceNotHere, what)
+                .hint("`lapwing case evidence fetch` fetches it again from the other side."));
         }
         Ok(Opening::new(content, Segments::new(&key), item.size))
     }
@@ -313,7 +321,11 @@ impl Opening {
         let n = self.blob.read_at(&mut self.buffer, self.next * SEALED as u64).map_err(io::Error::other)?;
         self.buffer.truncate(n);
         let index = u32::try_from(self.next).map_err(io::Error::other)?;
-        self.opener.open(index, self.next + 1 == self.count, &mut self.buffer).map_err(io::Error::other)?;
+        if let Err(error) = self.opener.open(index, self.next + 1 == self.count, &mut self.buffer) {
+            let what = format!("{} is damaged at segment {index}: {error}", self.blob.path().display());
+            tracing::error!("{what}; `lapwing case evidence fetch` fetches it again");
+            return Err(io::Error::other(what));
+        }
         (self.next, self.at) = (self.next + 1, 0);
         Ok(())
     }

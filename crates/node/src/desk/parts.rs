@@ -41,6 +41,8 @@ pub struct Progress {
     pub fetched: u64,
     /// Why it stands still.
     pub trouble: Option<String>,
+    /// Whether it is under way.
+    pub running: bool,
 }
 
 /// What the desk wants of transfers.
@@ -58,7 +60,8 @@ impl Transfers for transfer::Transfers {
 
     fn progress(&self, blob: &Digest) -> Option<Progress> {
         let progress = transfer::Transfers::progress(self, blob)?;
-        Some(Progress { have: progress.have, fetched: progress.fetched, trouble: progress.trouble })
+        let transfer::Progress { have, fetched, trouble, running } = progress;
+        Some(Progress { have, fetched, trouble, running })
     }
 }
 

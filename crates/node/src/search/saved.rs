@@ -106,6 +106,16 @@ impl SavedSearches {
         Ok(searches)
     }
 
+    /// The files that do not open, and why.
+    pub fn damaged(dir: &Path, at_rest: &[u8; 32]) -> Vec<(PathBuf, String)> {
+        let key = Zeroizing::new(blake3::derive_key("lapwing/1 saved searches", at_rest));
+        let searches = SavedSearches { dir: dir.to_owned(), key, all: Mutex::default() };
+        files(dir)
+            .into_iter()
+            .filter_map(|path| Some((path.clone(), searches.read(&path).err()?.to_string())))
+            .collect()
+    }
+
     fn all(&self) -> MutexGuard<'_, BTreeMap<(String, Option<String>), Saved>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }

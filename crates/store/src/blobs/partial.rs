@@ -186,8 +186,9 @@ impl Partial {
         if disk.exists(&part)? {
             disk.rename(&part, &self.store.path(&root, ""))?;
         }
-        remove_if_there(disk, &self.store.path(&root, ".have"))?;
         disk.sync_dir(&self.store.dir)?;
+        // Only now: a power cut that kept this removal and not the rename would leave pieces that nothing describes.
+        remove_if_there(disk, &self.store.path(&root, ".have"))?;
         Ok((root, len))
     }
 

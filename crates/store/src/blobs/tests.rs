@@ -95,7 +95,7 @@ fn a_writer_cut_at_every_sync_leaves_the_whole_blob_or_none() {
             if seed == 0 {
                 disk.crash()
             } else {
-                disk.crash_torn(seed)
+                disk.crash_torn(seed);
             }
             let store = self::store(&disk);
             assert!(!disk.files().iter().any(|path| path.to_string_lossy().contains("new-")));
@@ -209,7 +209,7 @@ fn a_download_cut_at_every_sync_fetches_at_most_one_piece_again() {
             if seed == 0 {
                 disk.crash()
             } else {
-                disk.crash_torn(seed * 31 + nth)
+                disk.crash_torn(seed * 31 + nth);
             }
             let store = self::store(&disk);
             if !store.contains(&root).unwrap() {
@@ -235,6 +235,51 @@ fn a_download_cut_at_every_sync_fetches_at_most_one_piece_again() {
             }
         }
     }
+}
+
+#[test]
+fn names_that_a_power_cut_keeps_in_any_order_cost_a_download_no_piece() {
+    let bytes = bytes(MIB + 500);
+    let pieces = piece_cvs(&bytes[..]).unwrap();
+    let root = *pieces.root();
+    for nth in 0..3 {
+        let disk = ForgetfulDisk::new();
+        let store = store(&disk);
+        let mut partial = store.partial(root, pieces.len(), pieces.cvs().to_vec()).unwrap();
+        fetch(&mut partial, &bytes, 0).unwrap();
+        disk.power_off_at_sync(nth);
+        let finished = partial.finish().is_ok();
+        for seed in 0..40 {
+            let copy = disk.snapshot();
+            copy.crash_torn(seed);
+            let store = self::store(&copy);
+            let missing = || store.resume(&root).unwrap().map(|p| p.missing());
+            assert!(store.contains(&root).unwrap() || missing() == Some(0), "sync {nth}, seed {seed}");
+        }
+        assert!(finished == (nth == 2), "sync {nth}");
+    }
+}
+
+#[test]
+fn a_damaged_blob_is_set_aside_and_fetched_again() {
+    let disk = ForgetfulDisk::new();
+    let store = store(&disk);
+    let bytes = bytes(MIB + 500);
+    let pieces = piece_cvs(&bytes[..]).unwrap();
+    let root = put(&store, &bytes);
+    disk.flip(&store.file(&root), 77, 1);
+    assert!(store.open_blob(&root).unwrap().verify().is_err());
+    store.set_aside(&root).unwrap();
+    store.set_aside(&root).unwrap();
+    disk.crash();
+    let store = self::store(&disk);
+    assert!(!store.contains(&root).unwrap() && store.list().unwrap().is_empty());
+    let mut partial = store.partial(root, pieces.len(), pieces.cvs().to_vec()).unwrap();
+    fetch(&mut partial, &bytes, 0).unwrap();
+    partial.finish().unwrap();
+    assert_eq!(get(&store, &root), bytes);
+    store.remove(&root).unwrap();
+    assert_eq!(disk.files().len(), 0, "nothing of it is left: {:?}", disk.files());
 }
 
 #[test]

@@ -2,12 +2,14 @@
 //!
 //! What it models, and why so harshly:
 //! - [`ForgetfulDisk::crash`]: a power cut after which only synced bytes and only synced names exist.
-//! - [`ForgetfulDisk::crash_torn`]: a power cut in the middle of things. Of each unsynced write every 512-byte sector
-//!   survives or not by itself (a lost one reads as what was there before, zeros where the file was shorter), and of
-//!   each folder's unsynced name changes a prefix survives.
+//! - [`ForgetfulDisk::crash_torn`]: a power cut in the middle of things. An unsynced write survives whole, not at all, up
+//!   to some sector, or in any set of its 512-byte sectors (a lost one reads as what was there before, zeros where the
+//!   file was shorter); an unsynced cut survives or not; and of each folder's unsynced name changes a prefix survives, or
+//!   any set.
 //! - A failed sync drops the bytes that it should have made durable: they still read back until the power cut, but no
 //!   later sync brings them back, as on Linux.
 //! - A failed write leaves its first half behind.
+//! - [`ForgetfulDisk::ignore`] makes it a disk that lies about its syncs: for tests that ask whether a test would notice.
 //!
 //! A process that is merely killed loses nothing: drop the objects and open again.
 //!
@@ -48,9 +50,13 @@ struct State {
     life: u64,
     off: bool,
     off_at_sync: Option<u64>,
+    off_at: Option<u64>,
     syncs: u64,
+    ignored: Vec<(Op, String)>,
+    last: Option<(Op, PathBuf)>,
     operations: u64,
     faults: Vec<Fault>,
+    faulted: bool,
     capacity: Option<u64>,
     locks: BTreeSet<PathBuf>,
     graveyard: Option<Vec<Arc<Mutex<Inode>>>>,
@@ -74,6 +80,21 @@ struct Inode {
 enum Change {
     Write { at: usize, bytes: Vec<u8> },
     Cut { len: usize },
+}
+
+/// What a power cut took and left, of what was not synced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Torn {
+    /// Changes of names that are gone: files made, renamed or removed.
+    pub names_lost: u64,
+    /// Changes of names that are there although nothing had made them durable.
+    pub names_kept: u64,
+    /// Writes of which nothing is left.
+    pub writes_lost: u64,
+    /// Writes of which a part is left.
+    pub writes_torn: u64,
+    /// Writes that are there whole.
+    pub writes_kept: u64,
 }
 
 /// One atomic change of names within one folder.
@@ -166,10 +187,12 @@ impl Inode {
         }
     }
 
-    fn settle_torn(&mut self, dice: &mut Dice) {
+    fn settle_torn(&mut self, dice: &mut Dice, torn: &mut Torn) {
         for change in std::mem::take(&mut self.pending) {
             let Change::Write { at, bytes } = &change else {
-                Self::apply(&mut self.durable, &change);
+                if dice.coin() {
+                    Self::apply(&mut self.durable, &change);
+                }
                 continue;
             };
             let end = at + bytes.len();
@@ -178,13 +201,27 @@ impl Inode {
                 let grown = self.durable.len() + dice.below(end - self.durable.len() + 1);
                 self.durable.resize(grown, 0);
             }
-            let mut start = *at;
+            let sectors = end.div_ceil(SECTOR) - at / SECTOR;
+            let upto = dice.below(sectors + 1);
+            let survives: &mut dyn FnMut(&mut Dice, usize) -> bool = match dice.below(6) {
+                0 => &mut |_, _| true,
+                1 => &mut |_, _| false,
+                2 | 3 => &mut |_, n| n < upto,
+                _ => &mut |dice, _| dice.coin(),
+            };
+            let (mut start, mut n, mut kept) = (*at, 0, 0);
             while start < end {
                 let stop = end.min((start / SECTOR + 1) * SECTOR);
-                if dice.coin() {
+                if survives(dice, n) {
                     put(&mut self.durable, start, &bytes[start - at..stop - at]);
+                    kept += 1;
                 }
-                start = stop;
+                (start, n) = (stop, n + 1);
+            }
+            match kept {
+                0 => torn.writes_lost += 1,
+                all if all == n => torn.writes_kept += 1,
+                _ => torn.writes_torn += 1,
             }
         }
     }
@@ -196,10 +233,16 @@ impl State {
         if self.off {
             return fail("the power is off");
         }
+        if self.off_at == Some(self.operations) {
+            self.off = true;
+            self.last = Some((op, path.to_owned()));
+            return fail("the power is off");
+        }
         self.operations += 1;
         if matches!(op, Op::Sync | Op::SyncDir) {
             if self.off_at_sync == Some(self.syncs) {
                 self.off = true;
+                self.last = Some((op, path.to_owned()));
                 return fail("the power is off");
             }
             self.syncs += 1;
@@ -216,7 +259,12 @@ impl State {
             hit = true;
             fault.lasting
         });
+        self.faulted |= hit;
         if hit { fail("injected fault") } else { Ok(()) }
+    }
+
+    fn ignores(&self, op: Op, path: &Path) -> bool {
+        self.ignored.iter().any(|(of, part)| *of == op && path.to_string_lossy().contains(part.as_str()))
     }
 
     fn used(&self) -> u64 {
@@ -281,6 +329,7 @@ impl State {
         self.life += 1;
         self.off = false;
         self.off_at_sync = None;
+        self.off_at = None;
         self.faults.clear();
         self.locks.clear();
     }
@@ -306,27 +355,33 @@ impl ForgetfulDisk {
         grab(&self.state).restart();
     }
 
-    /// Power cut and restart in the middle of things: of what was not synced, `seed` chooses what is left.
-    pub fn crash_torn(&self, seed: u64) {
+    /// Power cut and restart in the middle of things: of what was not synced, `seed` chooses what is left. Says what.
+    pub fn crash_torn(&self, seed: u64) -> Torn {
         let mut state = grab(&self.state);
-        let mut dice = Dice(seed);
+        let (mut dice, mut torn) = (Dice(seed), Torn::default());
+        // most file systems keep the order of names; nothing that is written down promises it
+        let in_order = dice.coin();
         let mut ended: BTreeSet<PathBuf> = BTreeSet::new();
         state.settle_names(|change| {
-            if ended.contains(&change.dir) || dice.coin() {
+            let lost = dice.coin() || (in_order && ended.contains(&change.dir));
+            if lost {
                 ended.insert(change.dir.clone());
-                return false;
+                torn.names_lost += 1;
+            } else {
+                torn.names_kept += 1;
             }
-            true
+            !lost
         });
         let mut seen = BTreeSet::new();
         let inodes: Vec<_> = state.durable.values().filter_map(Node::inode).cloned().collect();
         for inode in inodes {
             let mut inode = grab(&inode);
             if seen.insert(inode.id) {
-                inode.settle_torn(&mut dice);
+                inode.settle_torn(&mut dice, &mut torn);
             }
         }
         state.restart();
+        torn
     }
 
     /// Switches the power off at the `nth` sync from now (0 is the next one), before it takes effect. Everything fails
@@ -334,6 +389,23 @@ impl ForgetfulDisk {
     pub fn power_off_at_sync(&self, nth: u64) {
         let mut state = grab(&self.state);
         state.off_at_sync = Some(state.syncs + nth);
+    }
+
+    /// Switches the power off at the `nth` operation of any kind from now (0 is the next one), before it takes effect.
+    pub fn power_off_at(&self, nth: u64) {
+        let mut state = grab(&self.state);
+        state.off_at = Some(state.operations + nth);
+    }
+
+    /// What was about to be done, to what, when the power went off.
+    pub fn cut_at(&self) -> Option<(Op, PathBuf)> {
+        grab(&self.state).last.clone()
+    }
+
+    /// A disk that lies: from now on a sync ([`Op::Sync`], or [`Op::SyncDir`]) of a path that contains `part` says that it
+    /// is done and makes nothing durable. To ask of a test whether it would notice that such a sync was left out.
+    pub fn ignore(&self, op: Op, part: &str) {
+        grab(&self.state).ignored.push((op, part.to_owned()));
     }
 
     /// How many syncs (of files and of folders) were asked for so far.
@@ -354,6 +426,11 @@ impl ForgetfulDisk {
     /// Lets every operation of this kind fail from the `nth` on.
     pub fn fail_from(&self, op: Option<Op>, nth: u64) {
         grab(&self.state).faults.push(Fault { op, after: nth, lasting: true });
+    }
+
+    /// Whether an injected fault has come true so far.
+    pub fn faulted(&self) -> bool {
+        grab(&self.state).faulted
     }
 
     /// Forgets all injected faults.
@@ -435,8 +512,15 @@ impl ForgetfulDisk {
             edits: change.edits.iter().map(|(path, node)| (path.clone(), node.as_ref().map(&mut copy))).collect(),
         });
         let renames = renames.collect();
-        let copy =
-            State { names, durable, renames, next_id: state.next_id, capacity: state.capacity, ..State::default() };
+        let copy = State {
+            names,
+            durable,
+            renames,
+            next_id: state.next_id,
+            capacity: state.capacity,
+            ignored: state.ignored.clone(),
+            ..State::default()
+        };
         Self { state: Arc::new(Mutex::new(copy)) }
     }
 }
@@ -544,6 +628,9 @@ impl Disk for ForgetfulDisk {
         let mut state = grab(&self.state);
         // Unlike a file's bytes after a failed sync, names stay dirty in the file system's journal until it is written.
         state.tick(Op::SyncDir, dir)?;
+        if state.ignores(Op::SyncDir, dir) {
+            return Ok(());
+        }
         state.settle_names(|change| change.dir == dir);
         Ok(())
     }
@@ -639,8 +726,10 @@ impl DiskFile for ForgetfulFile {
     }
 
     fn sync_data(&self) -> Result<(), DiskError> {
-        let (_state, mut inode) = self.enter(Op::Sync)?;
-        inode.settle();
+        let (state, mut inode) = self.enter(Op::Sync)?;
+        if !state.ignores(Op::Sync, &self.path) {
+            inode.settle();
+        }
         Ok(())
     }
 }

@@ -60,9 +60,9 @@ pub struct SnapshotFile {
 
 /// A batch whose records are being read.
 #[derive(Clone, Debug)]
-struct Batch {
-    header: FrameHeader,
-    start: u64,
+pub(super) struct Batch {
+    pub(super) header: FrameHeader,
+    pub(super) start: u64,
 }
 
 impl JournalReader {
@@ -164,7 +164,12 @@ fn read_batch(segment: &Segment, start: u64, window: &mut Window, end: u64) -> R
     Ok(header.filter(|header| start + header.frame_len() <= end).map(|header| Batch { header, start }))
 }
 
-fn open_record(segment: &Segment, batch: &Batch, at: Position, record: RecordHeader) -> Result<Vec<u8>, ReadError> {
+pub(super) fn open_record(
+    segment: &Segment,
+    batch: &Batch,
+    at: Position,
+    record: RecordHeader,
+) -> Result<Vec<u8>, ReadError> {
     let bad = || damaged(segment, at.offset(), DamageKind::Record);
     if record.len as usize > MAX_PAYLOAD {
         return Err(bad());

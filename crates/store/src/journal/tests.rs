@@ -171,7 +171,7 @@ fn a_cut_at_every_sync_loses_nothing_acknowledged() {
             if seed == 0 {
                 disk.crash()
             } else {
-                disk.crash_torn(seed * 1000 + nth)
+                disk.crash_torn(seed * 1000 + nth);
             }
             assert_keeps(&disk, &said);
             if said.attempts == batches.len() && said.failed.is_empty() {
@@ -653,4 +653,65 @@ fn a_snapshot_taken_beside_the_writer_opens_as_the_journal_was_then() {
     drop(restored);
     cut.truncate(cut.len().unwrap() - 64 - 200).unwrap();
     assert!(matches!(try_open(&copy, options()), Err(OpenError::Damaged(_))));
+}
+
+fn rescued(disk: &ForgetfulDisk) -> (Rescued, Vec<Vec<u8>>) {
+    let mut all = Vec::new();
+    let found = rescue(disk, dir(), &options(), |_, bytes| {
+        all.push(bytes);
+        Ok::<_, OpenError>(())
+    });
+    (found.unwrap(), all)
+}
+
+#[test]
+fn all_that_verifies_around_a_damaged_byte_is_rescued_and_what_is_lost_is_counted() {
+    let disk = ForgetfulDisk::new();
+    let (mut journal, _) = open(&disk);
+    for n in 0..12 {
+        journal.append(&[payload(n, 150 + n), payload(n, 90), payload(n, 0)]).unwrap();
+    }
+    let whole = contents(&journal);
+    journal.close().unwrap();
+    assert_eq!(rescued(&disk), (Rescued { records: 36, lost: 0, damage: vec![] }, whole.clone()));
+    let (mut partly, mut flips) = (0, 0);
+    for path in disk.files() {
+        let header = if path.ends_with("mark") { 0 } else { SEGMENT_HEADER };
+        for offset in (header..disk.contents(&path).unwrap().len() as u64).step_by(3) {
+            let copy = disk.snapshot();
+            copy.flip(&path, offset, 0x40);
+            let before: Vec<_> = copy.files().iter().map(|p| copy.contents(p)).collect();
+            let (found, all) = rescued(&copy);
+            assert_eq!(before, copy.files().iter().map(|p| copy.contents(p)).collect::<Vec<_>>(), "nothing is changed");
+            // in order, nothing but what was written, and what is missing is counted: a batch at most
+            let mut rest = whole.iter();
+            assert!(all.iter().all(|found| rest.any(|written| written == found)), "{} {offset}", path.display());
+            assert_eq!(found.records + found.lost, 36, "{} {offset}: {found:?}", path.display());
+            assert!(found.lost <= 3);
+            assert_eq!(found.records, all.len() as u64);
+            match try_open(&copy, options()) {
+                Ok(_) => assert!(path.ends_with("mark") && found.damage.is_empty()),
+                Err(_) => {
+                    assert!(found.damage.iter().any(|d| d.file == path), "{} {offset}: {found:?}", path.display())
+                }
+            }
+            flips += 1;
+            partly += u64::from(found.lost > 0 && found.lost < 3);
+        }
+    }
+    assert!(partly > 100 && flips > 1000, "{partly} of {flips}");
+    // a whole segment, or its header, is gone with what it holds and no more
+    for gone in [false, true] {
+        let copy = disk.snapshot();
+        match gone {
+            true => copy.remove(&segment(2)).unwrap(),
+            false => copy.flip(&segment(2), 60, 1),
+        }
+        let (found, all) = rescued(&copy);
+        assert!(found.records + found.lost == 36 && found.lost > 0 && all.len() as u64 == found.records, "{found:?}");
+        assert!(all.starts_with(&whole[..3]) && all.ends_with(&whole[33..]));
+    }
+    let other = Options { at_rest_key: Some([8; 32]), ..options() };
+    let refused = rescue(&disk, dir(), &other, |_, _| Ok::<_, OpenError>(()));
+    assert!(matches!(refused, Err(OpenError::WrongKey { .. })));
 }

@@ -99,7 +99,7 @@ fn a_cut_at_every_sync_keeps_what_was_put_and_destroys_what_was_destroyed() {
             if seed == 0 {
                 disk.crash()
             } else {
-                disk.crash_torn(seed * 100 + nth)
+                disk.crash_torn(seed * 100 + nth);
             }
             let mut keyring = try_open(&disk).unwrap();
             let held = holds(&keyring);
@@ -141,7 +141,7 @@ fn a_destruction_that_fails_at_any_operation_succeeds_when_it_is_repeated() {
                 match seed {
                     0 => {}
                     1 => copy.crash(),
-                    seed => copy.crash_torn(seed),
+                    seed => drop(copy.crash_torn(seed)),
                 }
                 assert!(holds(&try_open(&copy).unwrap()).ends_with(&[1, 2]), "operation {nth}, seed {seed}");
             }
