@@ -75,7 +75,7 @@ impl World {
         let signed = SignedStmt::sign(stmt, &self.harbor.feed, None);
         let verified = signed.open(&self.harbor.inception.first, &self.network).unwrap();
         let locked = Bytes(encode(&signed));
-        engine.handle(Input::Heard { stmt: Box::new(verified), locked, unfit: None, reply: 7 }, NOW)
+        engine.handle(Input::Heard { stmt: Box::new(verified), locked, unfit: None, returned: false, reply: 7 }, NOW)
     }
 
     /// Does what a node does with the wish for a receipt: signs, and hands it in. Its bytes.

@@ -172,7 +172,7 @@ pub fn receipted(mut bytes: &[u8]) -> usize {
         for _ in 0..=(how >> 2 & 1) {
             let locked = Bytes(encode(&signed));
             let step = live.handle(
-                Input::Heard { stmt: Box::new(verified.clone()), locked, unfit: None, reply: 1 },
+                Input::Heard { stmt: Box::new(verified.clone()), locked, unfit: None, returned: false, reply: 1 },
                 NOW + count as u64,
             );
             let mut answers = step.effects.iter().filter_map(|effect| match effect {

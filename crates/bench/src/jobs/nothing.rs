@@ -96,9 +96,9 @@ async fn equal(dir: &Path, size: usize, n: usize) -> anyhow::Result<Found1> {
         tokio::time::sleep(Duration::from_millis(200)).await;
         for _ in 0..n {
             let (bytes, begun) = (proxy.bytes(), Instant::now());
-            let level = pull(&client.office, &client.links, peer, Plane::Pub).await?;
+            let lacking = pull(&client.office, &client.links, peer, Plane::Pub).await?;
             let took = begun.elapsed();
-            ensure!(level, "they are not equal");
+            ensure!(lacking.is_empty(), "they are not equal");
             // the stream's end is on the wire a moment later
             tokio::time::sleep(Duration::from_millis(5 + 2 * delay)).await;
             if delay == 0 {
