@@ -554,6 +554,19 @@ impl Engine {
         self.signing.contains(id)
     }
 
+    /// How far our own logs went, for the file beside the journal: what an older copy has yet to get back stands in it
+    /// until it is back. A second crash on the way would forget it otherwise.
+    pub fn high_water(&self) -> Vec<(LogKind, u64, EntryId)> {
+        let author = self.state.federation.author(&self.state.me).expect("hosted");
+        let known: &[_] = if let HeadCheck::Waiting { must_reach, .. } = &self.head { must_reach } else { &[] };
+        let farthest = |log| {
+            let tip = author.newest(log).stem.last().map(|l| (log, l.seq, l.id));
+            let known = known.iter().filter(|(of, ..)| *of == log).copied();
+            tip.into_iter().chain(known).max_by_key(|(_, seq, _)| *seq)
+        };
+        [LogKind::Pub, LogKind::Agy].into_iter().filter_map(farthest).collect()
+    }
+
     fn check_head(&mut self, now: u64, step: &mut Step) {
         let HeadCheck::Waiting { since, must_reach, restored, answers } = &self.head else { return };
         let author = self.state.federation.author(&self.state.me).expect("hosted");

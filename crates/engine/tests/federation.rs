@@ -498,6 +498,8 @@ fn an_older_copy_signs_nothing_until_its_own_head_is_back() {
     let (rest, some): (Vec<Entry>, Vec<Entry>) = own.into_iter().partition(|e| e.id() == tip.1);
     let step = copy.handle(Input::Entries { entries: some, gossiped: false, reply: None }, w.now);
     assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))), "this is not all");
+    // another crash on the way does not make it forget how far it went
+    assert!(copy.high_water().contains(&(LogKind::Pub, tip.0, tip.1)));
     assert_ne!(*copy.head(), HeadCheck::Done);
     // the rest comes by any road: whoever said so need not be there to say so again
     let _ = copy.handle(Input::Entries { entries: rest, gossiped: true, reply: None }, w.now);

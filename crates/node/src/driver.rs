@@ -20,8 +20,7 @@ use lapwing_engine::engine::Engine;
 use lapwing_engine::fact::Fact;
 use lapwing_engine::step::{Answer, Effect, Event, Input, ReplyTo};
 use lapwing_record::cbor::{Bytes, encode};
-use lapwing_record::entry::{Entry, LogKind};
-use lapwing_record::id::EntryId;
+use lapwing_record::entry::Entry;
 use lapwing_record::statement::{Receipt, ReceiptStatus};
 use lapwing_store::disk::os::OsDisk;
 use lapwing_store::index::Batch;
@@ -257,13 +256,7 @@ impl Driver {
 
     /// The ends of our own logs, as the high-water file names them.
     fn highwater(&self) -> Vec<u8> {
-        let state = self.engine.state();
-        let author = state.federation.author(&state.me).expect("the node hosts its own participant");
-        let heads: Vec<(LogKind, u64, EntryId)> = [LogKind::Pub, LogKind::Agy]
-            .into_iter()
-            .filter_map(|log| author.newest(log).stem.last().map(|l| (log, l.seq, l.id)))
-            .collect();
-        HighWater { pid: Some(state.me), heads }.encode()
+        HighWater { pid: Some(self.office.me), heads: self.engine.high_water() }.encode()
     }
 
     fn reply(&mut self, to: ReplyTo, outcome: Outcome) {

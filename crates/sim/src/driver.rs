@@ -78,7 +78,7 @@ impl World {
         let node = &mut self.nodes[n];
         let me = node.pid();
         let own = facts.iter().any(|f| matches!(f, Fact::Entry(k) if k.entry.header().pid == me));
-        let highwater = own.then(|| node.heads());
+        let highwater = own.then(|| node.engine.high_water());
         node.pending = Some(Pending { facts, effects, highwater });
         let life = node.life;
         let takes = self.dice.between(1, 40);

@@ -465,7 +465,8 @@ pub fn invariant_25_nothing_sealed_to_a_suspended(world: &World) -> Result<(), S
     Ok(())
 }
 
-/// Where everybody is honest, nobody in full standing falls back without an objection.
+/// Where everybody is honest, nobody in full standing falls back without an objection; but for one whose elector has just
+/// come into full standing here, and whose word is under way.
 pub fn invariant_27_nobody_falls_back_by_itself(world: &World) -> Result<(), String> {
     if world.nodes.iter().any(|n| !n.honest()) {
         return Ok(());
@@ -477,7 +478,9 @@ pub fn invariant_27_nobody_falls_back_by_itself(world: &World) -> Result<(), Str
         }
         for (pid, stood) in node.stood.iter().filter(|(_, s)| **s == Standing::Participant) {
             let now = federation.standing(pid);
-            if now != Some(Standing::Participant) && now != Some(Standing::Left) {
+            let fresh = |e: &Pid| federation.is_participant(e) && node.stood.get(e) != Some(&Standing::Participant);
+            let awaited = || federation.roster().electors(Target::Participant(*pid)).iter().any(fresh);
+            if now != Some(Standing::Participant) && now != Some(Standing::Left) && !awaited() {
                 return Err(format!("{}: {} fell from {stood:?} to {now:?}", node.name(), name(world, pid)));
             }
         }

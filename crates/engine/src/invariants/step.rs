@@ -347,7 +347,8 @@ pub fn invariant_25_nothing_goes_to_whom_it_may_not(look: &Look<'_>) -> Result<(
             return not("it was not said to it");
         };
         let waits = told.refused.is_none() && told.delivery.as_ref().is_some_and(|d| d.receipt.is_none() && !d.failed);
-        if !waits || look.now >= told.open.expires {
+        let tried = told.delivery.as_ref().is_some_and(|d| d.tries > 0);
+        if !waits || (tried && look.now >= told.open.expires) {
             return not("it waits no more");
         }
         let standing = federation.standing(to);
