@@ -455,7 +455,7 @@ pub fn invariant_29_replay_is_live_state(look: &Look<'_>) -> Result<(), String> 
         let rows = [s.cases.size(), s.outbox.size(), s.unsent.size(), s.inbox.size(), s.proposals.size()];
         let more = [s.notices.size(), s.acks.size(), s.internals.size(), s.absences.size(), s.blobs.size()];
         let reserved: Vec<EntryId> = s.reserved.iter().map(|r| r.header.id()).collect();
-        (rows, more, reserved, s.noted.clone(), s.reached.clone(), s.trail.clone(), s.as_of)
+        (rows, more, reserved, s.noted.clone(), s.reached.clone(), s.trail, s.as_of)
     };
     if of_roster(&again) != of_roster(live) {
         return Err("the facts give another roster".into());
