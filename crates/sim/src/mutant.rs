@@ -75,7 +75,7 @@ mutants! {
         /// A fork of its author's log ends an objection.
         ForkEndsObjection "fork-ends-objection" "04",
         /// Seats pass on electorship wherever they stand, also after the first word.
-        FirstWordIgnored "first-word-ignored" "27",
+        FirstWordIgnored "first-word-ignored" "01 02 07 27",
         /// Officers' approvals are not looked at.
         ApprovalsUnchecked "approvals-unchecked" "04 07 12",
         /// Whatever two entries a fork proof shows, it counts.

@@ -39,6 +39,8 @@ pub enum Act {
     Assert,
     /// The root takes stolen keys out of use; it stands by these ends of the logs.
     Recover(Vec<Anchor>),
+    /// A thief writes with the node's feed key.
+    Steal,
     /// An adversary begins.
     Attack,
 }
@@ -118,6 +120,7 @@ impl World {
             Act::Answer(thread, step) => self.answer(n, thread, step),
             Act::Pursue(thread, step) => self.pursue(n, thread, step),
             Act::Recover(anchors) => self.recover_keys(n, anchors),
+            Act::Steal => self.steal(n),
             Act::Attack => self.attack(n),
         }
     }

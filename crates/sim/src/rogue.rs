@@ -6,12 +6,13 @@ use crate::people::Act;
 use crate::world::{Event, World};
 use lapwing_engine::federation::Plane;
 use lapwing_engine::step::{Command, Input};
-use lapwing_record::cbor::{Cbor, encode};
+use lapwing_record::cbor::{Bytes, Cbor, encode};
 use lapwing_record::entry::{Entry, EntryType, LogKind};
-use lapwing_record::id::{Digest, EntryId, NetworkId, Pid};
-use lapwing_record::identity::{Anchor, EpochKeys, GrantReason, KeyGrant, Officer};
+use lapwing_record::id::{Digest, EntryId, MsgId, NetworkId, Pid};
+use lapwing_record::identity::{Act as Approved, Anchor, EpochKeys, GrantReason, KeyGrant, Officer};
 use lapwing_record::membership::{Approval, Checkpoint, Excuse, ForkProof, Stance, Stances, Target, What};
 use lapwing_record::sign::Sign1;
+use lapwing_record::statement::{Kind, Progress, SignedStmt, Stmt, Supplement, Tlp};
 use lapwing_record::testkit::TestAgency;
 use lapwing_record::wire::Want;
 
@@ -37,7 +38,7 @@ impl World {
             }
             Role::EarlyExcuser => self.excuse_everybody(n),
             Role::FalseProver => self.prove_falsely(n),
-            Role::Robbed => self.steal(n),
+            Role::Robbed => self.lead_to_theft(n),
             Role::Burgled => self.burgle(n),
             Role::FalseSeater => self.seat_everybody(n),
             Role::Greedy => self.object_without_a_say(n),
@@ -97,6 +98,44 @@ impl World {
             let req = self.number();
             let root = Digest(self.dice.bytes());
             self.send(n, to, Message::Ask(req, Plane::Pub, root));
+            self.say_out_of_place(n, to);
+        }
+    }
+
+    /// A statement in each case with a peer, two places further than the last one.
+    fn say_out_of_place(&mut self, n: usize, to: usize) {
+        let (node, peer) = (&self.nodes[n], self.nodes[to].pid());
+        let cases = node.view.cases.values().filter(|c| c.peer(&node.pid) == peer);
+        let said: Vec<Stmt> = cases
+            .map(|case| {
+                let (kind, body) = if case.requester == peer {
+                    (Kind::Progress, encode(&Progress { text: "Later.".into(), expected: None }))
+                } else {
+                    (Kind::Supplement, encode(&Supplement { text: "Later.".into(), form: None, unknown: vec![] }))
+                };
+                Stmt {
+                    version: 1,
+                    network_id: self.network,
+                    thread: case.thread,
+                    msg_no: case.side(&node.pid).len() as u64 + 2,
+                    prev_own: Some(MsgId([7; 32])),
+                    seen_peer: case.side(&peer).last().map(|t| t.open.id),
+                    from: node.pid,
+                    epoch: node.epoch(),
+                    to: peer,
+                    clock: self.clock(n),
+                    expires: u64::MAX >> 1,
+                    kind,
+                    handling: Tlp::Amber,
+                    body: Bytes(body),
+                    blobs: Vec::new(),
+                }
+            })
+            .collect();
+        for stmt in said {
+            let signed = SignedStmt::sign(&stmt, &self.nodes[n].feed(stmt.epoch), None);
+            let req = self.number();
+            self.send(n, to, Message::Case(req, encode(&signed)));
         }
     }
 
@@ -251,8 +290,19 @@ impl World {
         self.slip_in(n, EntryType::ForkProof, &proof);
     }
 
+    /// Its officers consent, then change their minds; the thief comes after that.
+    fn lead_to_theft(&mut self, n: usize) {
+        let known: Vec<Pid> =
+            self.strangers_to(n).filter(|p| self.nodes[n].view.federation.author(p).is_some()).collect();
+        if let Some(of) = self.dice.pick(&known) {
+            self.after(0, Event::Person(n, Act::Vote(of, Approved::Consent, 0)));
+            self.after(6_000, Event::Person(n, Act::Vote(of, Approved::Object, 0)));
+        }
+        self.after(12_000, Event::Person(n, Act::Steal));
+    }
+
     /// A thief with the feed key: says an officer's old word again, clears and seats everybody.
-    fn steal(&mut self, n: usize) {
+    pub(crate) fn steal(&mut self, n: usize) {
         let me = self.nodes[n].pid();
         let federation = &self.nodes[n].view.federation;
         let targets: Vec<Pid> = federation.pids().filter(|p| *p != me && !federation.founders().contains(p)).collect();
