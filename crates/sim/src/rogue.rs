@@ -207,6 +207,14 @@ impl World {
     fn seat_everybody(&mut self, n: usize) {
         let items = self.strangers_to(n).map(|of| Stance::by_node(What::Seat, Target::Participant(of))).collect();
         self.slip_in(n, EntryType::Stances, &Stances { items });
+        // later those who elect each other fall out
+        for other in (self.founders..self.nodes.len()).filter(|o| *o != n) {
+            let subjects: Vec<Pid> = self.strangers_to(other).collect();
+            if let Some(of) = self.dice.pick(&subjects).filter(|_| self.nodes[other].agency.is_agency()) {
+                let later = self.dice.between(90_000, 150_000);
+                self.after(later, Event::Person(other, Act::Vote(of, Approved::Object, 3)));
+            }
+        }
     }
 
     /// A thief with the feed key and the officers' keys contradicts what they said; later the root takes the logs back to

@@ -97,8 +97,12 @@ fn cast(world: &mut World) {
         let n = world.dice.below(world.nodes.len() as u64) as usize;
         let agency = world.nodes[n].agency.is_agency();
         let role = if agency { world.dice.pick(&parts) } else { Some(Role::Greedy) };
-        world.nodes[n].role = role.unwrap_or(Role::Honest);
-        let at = world.dice.between(20_000, BUSY_MS - 40_000);
+        let role = role.unwrap_or(Role::Honest);
+        // whoever seats others before it says a word of them must come before they do, and have a say
+        let early = role == Role::FalseSeater;
+        let n = if early { n % world.founders } else { n };
+        world.nodes[n].role = role;
+        let at = if early { world.dice.between(4_000, 20_000) } else { world.dice.between(20_000, BUSY_MS - 40_000) };
         world.after(at, Event::Person(n, Act::Attack));
     }
 }

@@ -181,7 +181,7 @@ impl World {
             let engine = fresh_engine(&world.charter, &agency, seed);
             let offset = world.dice.below(4_000) as i64 - 2_000;
             // some come when others have been admitted already
-            let applies_from = BEGIN + if world.dice.chance(50) { 0 } else { world.dice.between(60_000, 110_000) };
+            let applies_from = BEGIN + if world.dice.chance(50) { 0 } else { world.dice.between(25_000, 90_000) };
             world.nodes.push(Node {
                 pid: agency.pid(),
                 agency,
