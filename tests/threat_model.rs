@@ -155,6 +155,43 @@ fn every_row_of_the_threat_model_names_tests_that_exist_and_no_row_is_missing() 
     assert_eq!(there.len(), rows.len(), "a row stands there twice");
 }
 
+/// All functions of the project's sources, by name.
+fn functions(folder: &Path, into: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+        if entry.is_dir() && !entry.ends_with("target") && !entry.ends_with("node_modules") {
+            functions(&entry, into);
+        } else if entry.extension().is_some_and(|e| e == "rs") {
+            let text = std::fs::read_to_string(&entry).unwrap();
+            let names = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+            into.extend(names.map(str::to_owned));
+        }
+    }
+}
+
+/// What stands between backticks and reads like the sentence of a test.
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let plain = |w: &&str| w.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    quoted.filter(plain).filter(|w| w.matches('_').count() >= 5)
+}
+
+#[test]
+fn the_tests_that_the_pages_of_proof_name_exist() {
+    let mut known = BTreeSet::new();
+    for folder in ["crates", "tests"] {
+        functions(&root().join(folder), &mut known);
+    }
+    let mut named = 0;
+    for page in ["simulation", "faults", "fuzzing", "strangers"] {
+        let text = std::fs::read_to_string(root().join(format!("docs/{page}.md"))).unwrap();
+        let missing: Vec<&str> = sentences(&text).filter(|w| !known.contains(*w)).collect();
+        assert_eq!(missing, [""; 0], "docs/{page}.md");
+        named += sentences(&text).count();
+    }
+    assert!(named > 80, "{named}");
+    assert_eq!(sentences("`a_test_that_nobody_ever_wrote` and `not this`").count(), 1);
+}
+
 #[test]
 fn the_invariants_of_the_table_are_those_of_the_protocol() {
     let text = std::fs::read_to_string(root().join("docs/protocol.md")).unwrap();
