@@ -100,6 +100,8 @@ export const status = (pid) => encode([1, pid])
 
 /** What `lapwing init` wrote of an applicant: its application. */
 export function applicationOf(folder) {
-  const [, entries, endorsement, statement] = decode(fs.readFileSync(`${folder}/identity.cbor`))
+  // the content, and a hash of it behind it
+  const [content] = decode(fs.readFileSync(`${folder}/identity.cbor`))
+  const [, entries, endorsement, statement] = decode(content)
   return { pid: headerOf(entries[0]).pid, application: [entries, endorsement, statement] }
 }
