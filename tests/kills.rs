@@ -322,11 +322,12 @@ fn kills_under_load_lose_nothing_acknowledged_and_double_nothing_and_all_agree()
         killed += scene.kills.load(Ordering::Relaxed);
         let (r, e) = (scene.referrals.lock().unwrap().len(), scene.entries.lock().unwrap().len());
         (referred, published) = (referred + r as u64, published + e as u64);
+        let unknown = scene.unknown.lock().unwrap().clone();
         println!(
             "round {round}: {} kills, {r} referrals and {e} entries acknowledged, {} answers that were none {:?}, {:.0} s + {:.0} s",
             scene.kills.load(Ordering::Relaxed),
-            scene.unknown.lock().unwrap().values().sum::<u64>(),
-            scene.unknown.lock().unwrap(),
+            unknown.values().sum::<u64>(),
+            unknown,
             loaded.as_secs_f64(),
             (begun.elapsed() - loaded).as_secs_f64(),
         );
