@@ -72,3 +72,20 @@ fn a_node_whose_officers_have_changed_since_it_bound_its_key_is_known_by_one_tha
         (detail.epoch == 1 && detail.sealable).then_some(())
     });
 }
+
+#[test]
+fn a_leave_that_nobody_heard_of_is_learned_from_the_one_who_left() {
+    let town = Town::founded(&["harbour", "polder"]);
+    let mut harbour = town.start("harbour", &[]);
+    let _polder = town.start("polder", &town.address("harbour"));
+    until("each knows the other's node and keys", 60, || {
+        let known = |at, of| town.client(at, Op::Member)?.read::<MemberDetail>(Op::Member, &[of], &[]).ok();
+        let sealable = |at, of| known(at, of).filter(|detail| detail.sealable);
+        sealable("harbour", "polder").and(sealable("polder", "harbour")).map(drop)
+    });
+    harbour.kill();
+    town.of("polder", &["leave", "--root-key", &town.text("polder-keys/root-1.key"), "--yes"]);
+    assert_eq!(town.standing("polder", "polder").as_deref(), Some("left"));
+    let _harbour = town.start("harbour", &town.address("polder"));
+    until("harbour has heard of it", 60, || (town.standing("harbour", "polder")? == "left").then_some(()));
+}

@@ -14,6 +14,7 @@ use crate::links::{Link, Links, Proof, SCHEMA, class_between, lock};
 use crate::office::{Office, View, now_ms};
 use crate::{applicant, post, sync, transfer};
 use lapwing_engine::author::Placed;
+use lapwing_engine::membership::Standing;
 use lapwing_engine::step::Input;
 use lapwing_net::message::{Class, Command, Event, Plane as NetPlane, Protocol, Token, Verdict};
 use lapwing_net::peer::Peer;
@@ -478,7 +479,9 @@ impl Links {
         {
             let mut links = lock(&self.links);
             let view = self.office.view();
-            for (pid, peer, addrs) in bound_nodes(&view, &self.office.me) {
+            // whoever has left answers those that have not heard of it, and calls nobody
+            let left = view.state.my_standing() == Some(Standing::Left);
+            for (pid, peer, addrs) in bound_nodes(&view, &self.office.me).into_iter().filter(|_| !left) {
                 let link = links.entry(peer).or_default();
                 let wanted = class_between(&view, &self.office.me, &pid) != Class::Stranger;
                 if wanted && !link.connected && link.next_dial <= now && !addrs.is_empty() {
@@ -488,7 +491,7 @@ impl Links {
                 }
             }
             // bootstrap addresses while nobody of the federation is connected
-            let nobody = !links.values().any(|l| l.connected && l.pid.is_some());
+            let nobody = !left && !links.values().any(|l| l.connected && l.pid.is_some());
             if nobody && self.next_bootstrap.load(Ordering::Relaxed) <= now {
                 self.next_bootstrap.store(now + BOOTSTRAP_EVERY_MS, Ordering::Relaxed);
                 due.extend(self.office.settings.node.bootstrap.iter().map(|addr| (vec![addr.clone()], None)));
