@@ -20,3 +20,24 @@ pub fn open(file: &[u8], limit: usize) -> Option<Result<Vec<u8>, String>> {
         false => Err("its hash does not fit".into()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_content_comes_back_a_changed_byte_never_does_and_files_without_a_hash_are_told_apart() {
+        let content = encode(&(7_u64, "what was written".to_owned()));
+        let file = seal(content.clone());
+        assert_eq!(open(&file, 4096).unwrap().unwrap(), content);
+        assert_eq!(open(&content, 4096), None);
+        for at in 0..file.len() {
+            for mask in [1, 0x20, 0xff] {
+                let mut bent = file.clone();
+                bent[at] ^= mask;
+                assert!(open(&bent, 4096).is_none_or(|opened| opened.is_err()), "byte {at}");
+            }
+        }
+    }
+}

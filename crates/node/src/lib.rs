@@ -11,6 +11,7 @@
 //!  ├─ upkeep      own records  ├─ tell   people
 //!  ├─ watch       measures (measure), tells what is wrong (health), counts (metrics)
 //!  ├─ cores       checking many at a time
+//!  ├─ repair      what a disk has damaged, while nobody works on the folder
 //!  └─ desk        the API's operations
 //! ```
 

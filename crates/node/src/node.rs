@@ -531,3 +531,20 @@ async fn outwards(office: Arc<Office>, links: Arc<Links>, mut effects: mpsc::Unb
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn high_water_files_of_every_form_so_far_are_read() {
+        let heads = vec![(LogKind::Pub, 3, EntryId([7; 32]))];
+        let now = HighWater { pid: Some(Pid([1; 32])), heads: heads.clone() };
+        let without_hash = encode(&(Pid([1; 32]), heads.clone()));
+        for (bytes, pid) in [(now.encode(), now.pid), (without_hash, now.pid), (encode(&heads), None)] {
+            let read = HighWater::decode(&bytes).unwrap();
+            assert_eq!((read.pid, read.heads), (pid, heads.clone()));
+        }
+    }
+}

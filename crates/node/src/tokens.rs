@@ -258,5 +258,16 @@ mod tests {
         assert!(matches!(tokens.make("Desk!", Role::Admin), Err(TokenError::Name(_))));
         std::fs::write(folder.tokens(), "{").unwrap();
         assert!(matches!(Tokens::load(&folder), Err(TokenError::Damaged { .. })));
+        // what an earlier program wrote is the list alone
+        let kept = vec![Kept { name: "desk".into(), role: Role::Analyst, made: 1, hash: hash("lw-x") }];
+        std::fs::write(folder.tokens(), serde_json::to_vec_pretty(&kept).unwrap()).unwrap();
+        let tokens = Tokens::load(&folder).unwrap();
+        assert_eq!(tokens.authenticate("lw-x").unwrap().name, "desk");
+        // a changed name is not believed, where a hash tells
+        tokens.save(&kept).unwrap();
+        let text = std::fs::read_to_string(folder.tokens()).unwrap();
+        assert_eq!(Tokens::load(&folder).unwrap().list().len(), 1);
+        std::fs::write(folder.tokens(), text.replace("desk", "dest")).unwrap();
+        assert!(matches!(Tokens::load(&folder), Err(TokenError::Damaged { .. })));
     }
 }
