@@ -8,6 +8,7 @@ use lapwing_sim::mutant::Mutant;
 use lapwing_sim::run::{Outcome, run};
 use lapwing_sim::trace::{Header, from_json_lines, to_json_lines};
 use serde_json::json;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -116,7 +117,8 @@ impl Job {
     fn run(&self) -> Result<bool, String> {
         let begun = Instant::now();
         let (next, end) = (AtomicU64::new(self.from), self.from.saturating_add(self.seeds));
-        let stop = AtomicU64::new(u64::MAX);
+        let (stop, finished) = (AtomicU64::new(u64::MAX), AtomicU64::new(0));
+        let shown = std::io::stderr().is_terminal();
         let work = || {
             let (mut counts, mut failed, mut done) = (Counts::default(), Vec::new(), 0);
             loop {
@@ -127,11 +129,17 @@ impl Job {
                 let outcome = run(seed, self.mutant);
                 done += 1;
                 counts.add(&outcome.counts);
+                let so_far = finished.fetch_add(1, Ordering::Relaxed) + 1;
+                if shown && (so_far.is_multiple_of(10) || so_far == self.seeds) {
+                    let _ = write!(std::io::stderr(), "\r{so_far} of {} seeds\x1b[K", self.seeds);
+                }
                 if outcome.failure.is_some() {
                     if !self.keep_going {
                         stop.fetch_min(seed, Ordering::Relaxed);
                     }
-                    failed.push(outcome);
+                    // at once: a long run may be ended from outside
+                    let saved = self.save(&outcome);
+                    failed.push((outcome, saved));
                 }
             }
         };
@@ -146,9 +154,13 @@ impl Job {
             failed.extend(f);
             done += d;
         }
-        failed.sort_by_key(|o| o.seed);
+        if shown {
+            eprintln!();
+        }
+        failed.sort_by_key(|(outcome, _)| outcome.seed);
         let seconds = begun.elapsed().as_secs_f64();
-        let saved = failed.iter().map(|o| self.save(o)).collect::<Result<Vec<_>, _>>()?;
+        let (failed, saved): (Vec<Outcome>, Vec<_>) = failed.into_iter().unzip();
+        let saved = saved.into_iter().collect::<Result<Vec<String>, String>>()?;
         if self.json {
             let failures: Vec<_> = failed
                 .iter()
