@@ -11,7 +11,6 @@
 
 use crate::cbor::{Bytes, Cbor, Fault, Value, array_of, encode};
 use crate::id::{HashOf, Kid, NetworkId};
-use zeroize::Zeroizing;
 
 /// What a signature is for. Part of what is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,29 +130,29 @@ impl serde::Serialize for PublicKey {
     }
 }
 
-/// A signing key. Wiped when dropped, never printed.
+/// A signing key. Wiped when dropped, never printed. The verifying key is worked out once, not for every signature.
 #[derive(Clone)]
-pub struct SecretKey(Zeroizing<[u8; 32]>);
+pub struct SecretKey(ed25519_dalek::SigningKey);
 
 impl SecretKey {
     /// From a 32-byte seed, which the caller draws at random.
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        SecretKey(Zeroizing::new(seed))
+        SecretKey(ed25519_dalek::SigningKey::from_bytes(&seed))
     }
 
     /// The seed, to be written where it is kept.
     pub fn seed(&self) -> &[u8; 32] {
-        &self.0
+        self.0.as_bytes()
     }
 
     /// The matching verifying key.
     pub fn public(&self) -> PublicKey {
-        PublicKey(ed25519_dalek::SigningKey::from_bytes(&self.0).verifying_key().to_bytes())
+        PublicKey(self.0.verifying_key().to_bytes())
     }
 
     fn sign(&self, message: &[u8]) -> [u8; 64] {
         use ed25519_dalek::Signer;
-        ed25519_dalek::SigningKey::from_bytes(&self.0).sign(message).to_bytes()
+        self.0.sign(message).to_bytes()
     }
 }
 
