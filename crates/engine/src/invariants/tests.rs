@@ -520,6 +520,10 @@ fn what_goes_to_whom_it_may_not_is_told() {
     let at = |s: &Scene, now: u64| judge(&Look { before: &before, after: &s.engine, step: &deliver(harbor), now });
     assert_eq!(at(&s, NOW), Ok(()));
     assert!(at(&s, NOW + 10).unwrap_err().contains("key"), "expired");
+    // one that came back after a restore goes out past its time, once
+    assert!(!at(&s, NOW + 1000).unwrap_err().contains("waits"));
+    let why = "nobody there".into();
+    s.state().apply(&Fact::Tried(fact::Tried { at: NOW, thread: THREAD, id: open.id, why, next: Some(NOW + 1000) }));
     assert!(at(&s, NOW + 1000).unwrap_err().contains("waits"), "given up");
     assert!(s.judge(judge, &before, deliver(s.savanna.pid())).unwrap_err().contains("not said"), "foreign");
     s.state().federation.roster_mut().append(harbor, Item::Leave);
