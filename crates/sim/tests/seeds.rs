@@ -11,7 +11,8 @@ use lapwing_sim::trace::{Header, from_json_lines, to_json_lines};
 fn thirty_seeds_hold_and_are_not_empty() {
     let work = |part: u64| {
         let mut counts = Counts::default();
-        for seed in (0..30).filter(|seed| seed % 3 == part) {
+        // and three that have what comes once in a hundred runs
+        for seed in (0..30).chain([36, 39, 55]).filter(|seed| seed % 3 == part) {
             let outcome = run(seed, None);
             assert_eq!(outcome.failure, None, "seed {seed}: cargo run -p lapwing-sim -- run --from {seed} --seeds 1");
             counts.add(&outcome.counts);
@@ -23,10 +24,8 @@ fn thirty_seeds_hold_and_are_not_empty() {
         let parts: Vec<_> = (0..3).map(|part| scope.spawn(move || work(part))).collect();
         parts.into_iter().for_each(|p| counts.add(&p.join().unwrap()));
     });
-    // what comes once in a hundred runs
-    let rare = ["assertions", "recoveries"];
     for (name, n) in counts.rows() {
-        assert!(n > 0 || rare.contains(&name), "no {name} in thirty runs: they show nothing of it");
+        assert!(n > 0, "no {name} in thirty runs: they show nothing of it");
     }
 }
 
