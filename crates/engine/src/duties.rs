@@ -17,6 +17,7 @@ use lapwing_record::entry::{EntryType, LogKind};
 use lapwing_record::id::{Digest, EntryId, Pid};
 use lapwing_record::membership::{Checkpoint, Excuse, ForkProof, MAX_STANCES, Stance, Stances, What};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// One hour in milliseconds.
 const HOUR_MS: u64 = 60 * 60 * 1000;
@@ -69,9 +70,13 @@ impl Engine {
     }
 
     /// When this node noted what it noted. What an earlier life noted by a clock that was ahead counts from the start.
-    fn noted(&self) -> BTreeMap<Target, u64> {
-        let mut noted = (*self.state.noted).clone();
-        noted.iter_mut().filter(|(t, _)| self.noted_ahead.contains(t)).for_each(|(_, at)| *at = self.started);
+    fn noted(&self) -> Arc<BTreeMap<Target, u64>> {
+        let mut noted = self.state.noted.clone();
+        // asked after every input: nothing is copied where no clock was wrong
+        if !self.noted_ahead.is_empty() {
+            let ahead = Arc::make_mut(&mut noted).iter_mut().filter(|(t, _)| self.noted_ahead.contains(t));
+            ahead.for_each(|(_, at)| *at = self.started);
+        }
         noted
     }
 
@@ -214,7 +219,9 @@ impl Engine {
             }
             Target::Motion(_) => true,
         };
-        let ends = self.noted().into_iter().filter(|(t, _)| open(t)).flat_map(|(_, at)| {
+        let noted = self.noted();
+        let ends = noted.iter().filter(|(t, _)| open(t)).flat_map(|(_, at)| {
+            let at = *at;
             let end = self.window_end(at);
             [
                 end,
