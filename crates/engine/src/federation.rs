@@ -474,7 +474,7 @@ impl Federation {
     }
 
     /// The heads of everyone whose pid begins with the byte `bucket`.
-    pub fn heads_of_bucket(&self, plane: Plane, bucket: usize) -> Vec<(Pid, Vec<Head>)> {
+    pub(crate) fn heads_of_bucket(&self, plane: Plane, bucket: usize) -> Vec<(Pid, Vec<Head>)> {
         let (mut low, mut high) = ([0; 32], [0xff; 32]);
         low[0] = bucket as u8;
         high[0] = bucket as u8;

@@ -1,10 +1,25 @@
-//! What a node lacks of what a peer has: the question that anti-entropy turns on (protocol §5).
+//! What a node has, and what it lacks of what a peer has: the questions that anti-entropy turns on (protocol §5).
 
+use crate::author::Head;
 use crate::federation::Federation;
 use lapwing_record::entry::LogKind;
-use lapwing_record::wire::{HeadRow, Want};
+use lapwing_record::wire::{HeadRow, Plane, Want};
 
 impl Federation {
+    /// The heads of one bucket of a plane, as a peer is told of them.
+    pub fn head_rows(&self, plane: Plane, bucket: usize) -> impl Iterator<Item = HeadRow> {
+        self.heads_of_bucket(plane, bucket).into_iter().flat_map(|(pid, heads)| {
+            heads.into_iter().map(move |Head { log, epoch, next, id, contested }| HeadRow {
+                pid,
+                log,
+                epoch,
+                next,
+                id,
+                contested,
+            })
+        })
+    }
+
     /// What we want of a log that a peer has like this; none if nothing, or if its author is not known here.
     pub fn lacking(&self, row: &HeadRow) -> Option<Want> {
         let want = |from| Some(Want { pid: row.pid, log: row.log, epoch: row.epoch, from });

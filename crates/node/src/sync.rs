@@ -207,16 +207,7 @@ pub async fn serve(office: &Office, agency: bool, from: Option<Pid>, bytes: &[u8
         SyncRequest::Heads(a) if closed(a.plane) => not_for_you(),
         SyncRequest::Heads(a) => {
             let buckets = a.buckets.iter().filter_map(|b| usize::try_from(*b).ok()).filter(|b| *b < BUCKETS).take(64);
-            let rows = buckets.flat_map(|b| federation.heads_of_bucket(a.plane, b)).flat_map(|(pid, heads)| {
-                heads.into_iter().map(move |h| HeadRow {
-                    pid,
-                    log: h.log,
-                    epoch: h.epoch,
-                    next: h.next,
-                    id: h.id,
-                    contested: h.contested,
-                })
-            });
+            let rows = buckets.flat_map(|b| federation.head_rows(a.plane, b));
             SyncAnswer::Heads(rows.take(10_000).collect())
         }
         SyncRequest::Want(wants) => {

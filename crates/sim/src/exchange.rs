@@ -30,19 +30,7 @@ const MAX_ROUNDS: u32 = 32;
 const CLOCK_TOLERANCE_MS: i64 = 10 * 60 * 1000;
 
 fn rows_of(federation: &Federation, plane: Plane) -> Vec<HeadRow> {
-    let heads = (0..BUCKETS).flat_map(|b| federation.heads_of_bucket(plane, b));
-    heads
-        .flat_map(|(pid, heads)| {
-            heads.into_iter().map(move |h| HeadRow {
-                pid,
-                log: h.log,
-                epoch: h.epoch,
-                next: h.next,
-                id: h.id,
-                contested: h.contested,
-            })
-        })
-        .collect()
+    (0..BUCKETS).flat_map(|b| federation.head_rows(plane, b)).collect()
 }
 
 impl World {

@@ -303,14 +303,6 @@ impl Node {
         self.view.my_id().epoch()
     }
 
-    /// The ends of its own logs, as the driver writes them beside the journal.
-    pub fn heads(&self) -> Vec<(LogKind, u64, EntryId)> {
-        let state = self.engine.state();
-        let author = state.federation.author(&state.me).expect("the node hosts its own participant");
-        let end = |log| author.newest(log).stem.last().map(|l| (log, l.seq, l.id));
-        [LogKind::Pub, LogKind::Agy].into_iter().filter_map(end).collect()
-    }
-
     /// What runs between it and another participant, as it judges.
     pub fn between(&self, other: &Pid) -> Between {
         self.view.federation.between(&self.pid, other)
