@@ -9,7 +9,6 @@
 use crate::case::{Case, Detail, Open, Told};
 use crate::engine::Engine;
 use crate::fact::{Declined, DeclinedThere, Fact, Heard, NoticeKind, Receipted, Said, Tried};
-use crate::federation::Federation;
 use crate::membership::Standing;
 use crate::mutation::{Mutation, broken};
 use crate::state::State;
@@ -189,8 +188,7 @@ impl Engine {
             self.give_up(thread, id, "expired: it could not be delivered in time".into(), now, step);
         }
         for (thread, id, to) in due {
-            let kind = self.state.case(&thread).and_then(|c| c.find(&id)).map(|t| t.open.kind);
-            match held(&self.state.federation, &to, kind, now) {
+            match self.state.held(&thread, &id, &to, now) {
                 Some(why) => self.later(thread, id, why, now, step),
                 None => {
                     self.in_flight.insert(id);
@@ -521,24 +519,6 @@ fn faults_in_words(faults: &[lapwing_record::cbor::Fault]) -> String {
     words.extend((faults.len() > 20).then(|| format!("and {} more", faults.len() - 20)));
     let words: String = words.join("; ").chars().take(2_000).collect();
     format!("the pro forma has {} fault(s): {words}", faults.len())
-}
-
-/// Why a statement to `to` is held back for now. A recall goes out also to one that is suspended (protocol §4.7).
-fn held(federation: &Federation, to: &Pid, kind: Option<Kind>, now: u64) -> Option<String> {
-    let standing = federation.standing(to);
-    let suspended = standing == Some(Standing::Suspended);
-    let recalls = suspended && (kind == Some(Kind::Recall) || broken(Mutation::DeliversToSuspended));
-    if standing != Some(Standing::Participant) && !recalls {
-        let standing = standing.map_or("unknown", Standing::as_str);
-        return Some(format!("held: the recipient does not take part in full ({standing})"));
-    }
-    if federation.author(to).is_some_and(|a| a.contested()) {
-        return Some("held: the recipient's log is contested".into());
-    }
-    if federation.listing(to).and_then(|l| l.kem_key(now)).is_none() {
-        return Some("held: the recipient has published no encryption key that is in force".into());
-    }
-    None
 }
 
 /// Milliseconds until the next attempt: 5 s doubling to 6 h, spread by ±20 %.

@@ -63,6 +63,15 @@ pub struct Config {
     pub seed: u64,
 }
 
+/// What a peer told of our own logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadAnswer {
+    /// The heads that it has and that were not here then.
+    pub lacking: Vec<HeadRow>,
+    /// Whether log 2 was compared, too.
+    pub log2: bool,
+}
+
 /// Whether this node may sign, after a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeadCheck {
@@ -76,8 +85,8 @@ pub enum HeadCheck {
         must_reach: Vec<(LogKind, u64, EntryId)>,
         /// Whether this is a restored or stale copy.
         restored: bool,
-        /// Peers that answered, and the heads of our own logs that they have and that were not here then.
-        answers: BTreeMap<Pid, Vec<HeadRow>>,
+        /// Peers that answered.
+        answers: BTreeMap<Pid, HeadAnswer>,
     },
 }
 
@@ -271,9 +280,9 @@ impl Engine {
                 self.returned.insert(pid);
             }
             Input::PeerDown(pid) => drop(self.connected.remove(&pid)),
-            Input::HeadAnswer { from, lacking } => {
+            Input::HeadAnswer { from, lacking, log2 } => {
                 if let HeadCheck::Waiting { answers, .. } = &mut self.head {
-                    answers.insert(from, lacking);
+                    answers.insert(from, HeadAnswer { lacking, log2 });
                 }
             }
             Input::ThreadsLevel(pid) => {
@@ -576,17 +585,16 @@ impl Engine {
             lines.any(|l| l.seq == *seq && l.id == *id) || self.state.reserved.iter().any(|r| r.header.id() == *id)
         });
         // what one of them had may have come from another: whoever answered need not be there to say so again
-        let level = answers.values().flatten().all(|head| self.state.federation.lacking(head).is_none());
-        let known = self
-            .state
-            .federation
-            .pids()
-            .filter(|p| *p != self.state.me && self.state.federation.is_participant(p))
-            .count();
-        // whoever has left may have missed what was written since
-        let stands = |p: &Pid| self.state.federation.standing(p);
-        let counted = answers.keys().filter(|p| stands(p) == Some(Standing::Participant)).count();
-        let anybody = answers.keys().any(|p| stands(p) != Some(Standing::Left));
+        let level = answers.values().flat_map(|a| &a.lacking).all(|head| self.state.federation.lacking(head).is_none());
+        // whoever has left may have missed what was written since, and log 2 is known to agencies only
+        let federation = &self.state.federation;
+        let takes_part = |p: &Pid| *p != self.state.me && federation.is_participant(p);
+        let agency = |p: &Pid| takes_part(p) && federation.is_full_agency(p);
+        let among_agencies = federation.is_agency(&self.state.me) && federation.pids().any(|p| agency(&p));
+        let knows = |p: &Pid| if among_agencies { agency(p) } else { takes_part(p) };
+        let known = federation.pids().filter(knows).count();
+        let counted = answers.iter().filter(|(p, answer)| knows(p) && (answer.log2 || !among_agencies)).count();
+        let anybody = answers.keys().any(|p| federation.standing(p) != Some(Standing::Left));
         let enough = if known == 0 { anybody } else { counted >= known.min(3) };
         let waited = now >= since + HEAD_WAIT_MS;
         let alone = answers.is_empty() && self.connected.is_empty();
@@ -596,7 +604,8 @@ impl Engine {
                 // one peer that has our own newest entry is proof; where it is not known which that is, one may lack it
                 || (waited && anybody && (!restored || !must_reach.is_empty()))
                 || (waited && alone && !restored)
-                || (known == 0 && !restored));
+                // nobody is left to ask: where it is known which entry was the newest, having it is enough
+                || (known == 0 && (!restored || !must_reach.is_empty())));
         if pass {
             let fact = fact::HeadChecked { at: now, answers: answers.len() as u64, asserted: false };
             self.head = HeadCheck::Done;

@@ -91,8 +91,8 @@ pub struct State {
     pub absences: RedBlackTreeMapSync<String, Absence>,
     /// Evidence that is here.
     pub blobs: RedBlackTreeMapSync<Digest, ThreadId>,
-    /// States that this node has passed through.
-    pub reached: Arc<BTreeSet<Digest>>,
+    /// States that this node has passed through, and after how many facts it last did.
+    pub reached: Arc<BTreeMap<Digest, u64>>,
     /// Names the state of the roster now: [`Federation::state_digest`].
     pub digest: Digest,
     /// When this node noted each target, by its own log.
@@ -151,9 +151,14 @@ impl State {
         let checkpoint = |pid: &Pid| self.federation.listing(pid).and_then(|l| l.checkpoint.as_ref());
         let speaks = |pid: &Pid| *pid != self.me && (founders.contains(pid) || checkpoint(pid).is_some());
         let others: Vec<Pid> = self.federation.full_agencies().into_iter().filter(speaks).collect();
-        let named = |pid: &&Pid| checkpoint(pid).is_some_and(|c| self.reached.contains(&c.record.state));
-        !others.is_empty()
-            && others.iter().filter(named).count() >= crate::membership::quorum(others.len()).min(others.len())
+        let named = |pid: &&Pid| checkpoint(pid).is_some_and(|c| self.reached.contains_key(&c.record.state));
+        let quorate = |of: &[Pid]| {
+            !of.is_empty() && of.iter().filter(named).count() >= crate::membership::quorum(of.len()).min(of.len())
+        };
+        // Founders alone are enough: they wait for nobody, so theirs are never old. Of the others several can wait for
+        // each other's, each having named what the rest came past.
+        let seniors: Vec<Pid> = others.iter().copied().filter(|p| founders.contains(p)).collect();
+        quorate(&others) || quorate(&seniors)
     }
 
     /// Whether an older copy's cases are compared with everyone that takes part: also with those of whom it knows no
@@ -382,9 +387,12 @@ impl State {
         self.digest = digest;
         let reached = Arc::make_mut(&mut self.reached);
         if reached.len() >= MAX_REACHED {
-            reached.pop_first();
+            let mut since: Vec<u64> = reached.values().copied().collect();
+            since.sort_unstable();
+            let half = since[since.len() / 2];
+            reached.retain(|_, at| *at >= half);
         }
-        reached.insert(digest);
+        reached.insert(digest, self.as_of);
     }
 
     fn tell(&mut self, told: Told) {

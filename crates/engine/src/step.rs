@@ -86,6 +86,8 @@ pub enum Input {
         from: Pid,
         /// Heads of our own logs that it has and that are not here; none where everything that it has of us is.
         lacking: Vec<HeadRow>,
+        /// Whether log 2 was compared, too.
+        log2: bool,
     },
     /// After a restore: the other side has returned what we lacked of our cases with it.
     ThreadsLevel(Pid),

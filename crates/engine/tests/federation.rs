@@ -248,6 +248,46 @@ fn agencies_that_are_admitted_together_do_not_wait_for_each_others_checkpoints()
 }
 
 #[test]
+fn the_checkpoints_of_the_founders_are_enough_for_one_who_came_past_those_of_the_others_in_one_step() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    let others = ["amazon", "savanna", "han"];
+    for name in ["baltic"].iter().chain(&others) {
+        w.introduce("harbor", TestAgency::named(name));
+        for _ in 0..3 {
+            w.pass(1_001, &[]);
+        }
+        assert_eq!(w.standing("harbor", name), Some(Standing::Participant));
+    }
+    // the founders go on while the others are away, and sign for what there is then
+    let newcomer = TestAgency::named("nile");
+    let application = Box::new(newcomer.application(&w.network));
+    let pid = newcomer.pid();
+    w.input("harbor", Input::Apply { application, reply: 0 });
+    w.command("harbor", Command::Introduce(pid)).unwrap();
+    let away = ["amazon", "savanna", "han", "baltic"];
+    w.sync(&away);
+    w.pass(1, &away);
+
+    // one of them comes back with an empty disk, and takes in one step all that was written
+    let mut entries: Vec<Entry> = w.nodes["harbor"].entries();
+    let founders = [w.pid("harbor"), w.pid("polder")];
+    entries.sort_by_key(|e| !founders.contains(&e.header().pid));
+    let mut late = engine(&w.charter, &w.nodes["baltic"].agency);
+    let _ = late.resume(w.now, Vec::new(), false, &[]);
+    let _ = late.handle(Input::Entries { entries, gossiped: false, reply: None }, w.now);
+    let state = late.state();
+    let digest = state.federation.state_digest();
+    assert_eq!(digest, w.nodes["polder"].engine.state().federation.state_digest());
+    let named = |name: &str| {
+        let listing = state.federation.listing(&w.pid(name)).unwrap();
+        listing.checkpoint.as_ref().unwrap().record.state
+    };
+    assert!(others.iter().all(|name| !state.reached.contains_key(&named(name))), "it came past what they signed for");
+    assert_eq!((named("harbor"), named("polder")), (digest, digest));
+    assert!(state.confirmed(), "the founders' word is never old, for they wait for nobody");
+}
+
+#[test]
 fn a_header_that_is_reserved_and_already_marked_is_signed_after_a_crash() {
     let mut w = World::founded(&["harbor", "polder"]);
     w.introduce("harbor", TestAgency::named("amazon"));
@@ -267,7 +307,7 @@ fn a_header_that_is_reserved_and_already_marked_is_signed_after_a_crash() {
     let step = node.engine.resume(now, vec![(LogKind::Pub, seq, id)], false, &[]);
     node.take(step, network);
     assert!(!node.engine.state().federation.holds(&id), "nothing is signed before the others have answered");
-    let step = node.engine.handle(Input::HeadAnswer { from: peer, lacking: Vec::new() }, now + 6_000);
+    let step = node.engine.handle(Input::HeadAnswer { from: peer, lacking: Vec::new(), log2: true }, now + 6_000);
     node.take(step, network);
     assert!(node.engine.state().federation.holds(&id), "the same bytes are signed");
 }
@@ -478,7 +518,7 @@ fn an_older_copy_signs_nothing_until_its_own_head_is_back() {
     w.now += 60_000;
     let step = copy.handle(Input::Wake, w.now);
     assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))), "waiting alone is not enough for a copy");
-    let step = copy.handle(Input::HeadAnswer { from: w.pid("polder"), lacking: vec![theirs] }, w.now);
+    let step = copy.handle(Input::HeadAnswer { from: w.pid("polder"), lacking: vec![theirs], log2: true }, w.now);
     assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))));
     let step = copy.handle(
         Input::Local {
@@ -595,9 +635,26 @@ fn the_answer_of_one_who_has_left_does_not_release_an_older_copy() {
     let mut copy = engine(&w.charter, &node.agency);
     node.journal.iter().for_each(|f| copy.replay(f));
     let _ = copy.resume(w.now, Vec::new(), true, &[]);
-    let _ = copy.handle(Input::HeadAnswer { from: w.pid("savanna"), lacking: Vec::new() }, w.now + 600_000);
+    let _ = copy.handle(Input::HeadAnswer { from: w.pid("savanna"), lacking: Vec::new(), log2: true }, w.now + 600_000);
     assert_ne!(*copy.head(), HeadCheck::Done, "it may have missed what was written since");
-    let _ = copy.handle(Input::HeadAnswer { from: w.pid("polder"), lacking: Vec::new() }, w.now + 600_000);
+    let _ = copy.handle(Input::HeadAnswer { from: w.pid("polder"), lacking: Vec::new(), log2: true }, w.now + 600_000);
+    assert_eq!(*copy.head(), HeadCheck::Done);
+}
+
+#[test]
+fn an_answer_that_knows_nothing_of_log_2_does_not_release_an_older_copy() {
+    let mut w = World::founded(&["harbor", "polder", "savanna"]);
+    w.sync(&[]);
+    let node = &w.nodes["harbor"];
+    let mut copy = engine(&w.charter, &node.agency);
+    node.journal.iter().for_each(|f| copy.replay(f));
+    let _ = copy.resume(w.now, Vec::new(), true, &[]);
+    for (name, log2) in [("polder", false), ("savanna", false), ("polder", true)] {
+        assert_ne!(*copy.head(), HeadCheck::Done, "a place of log 2 may have been signed since");
+        let _ = copy.handle(Input::HeadAnswer { from: w.pid(name), lacking: Vec::new(), log2 }, w.now + 600_000);
+    }
+    assert_ne!(*copy.head(), HeadCheck::Done, "one of the two agencies has not compared it");
+    let _ = copy.handle(Input::HeadAnswer { from: w.pid("savanna"), lacking: Vec::new(), log2: true }, w.now + 600_000);
     assert_eq!(*copy.head(), HeadCheck::Done);
 }
 
@@ -618,7 +675,7 @@ fn a_window_that_was_noted_by_a_clock_far_ahead_ends_when_the_clock_is_right_aga
         w.nodes.insert(name.into(), node);
     }
     for (name, other) in [("harbor", "polder"), ("polder", "harbor")] {
-        w.input(name, Input::HeadAnswer { from: w.pid(other), lacking: Vec::new() });
+        w.input(name, Input::HeadAnswer { from: w.pid(other), lacking: Vec::new(), log2: true });
     }
     assert_eq!(w.nodes["harbor"].engine.state().federation.standing(&pid), Some(Standing::Candidate));
     for _ in 0..4 {

@@ -9,9 +9,12 @@ use lapwing_engine::fact::{Fact, NoticeKind};
 use lapwing_engine::step::{Answer, Command, Effect, Input, Lock, Refused, Saying, Step};
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::charter::{CharterFile, DAY_MS};
+use lapwing_record::directory::KemKey;
+use lapwing_record::entry::EntryType;
 use lapwing_record::form::sample;
 use lapwing_record::id::{Digest, MsgId, NetworkId, Pid, ThreadId};
 use lapwing_record::idlog::IdLog;
+use lapwing_record::seal::{Suite, kem_kid, public_key};
 use lapwing_record::statement::*;
 use lapwing_record::testkit::{TestAgency, charter_of};
 
@@ -393,4 +396,48 @@ fn the_cases_of_an_older_copy_are_compared_with_everyone_and_not_only_where_it_k
     let step = w.engine.handle(Input::ThreadsLevel(w.harbor.pid()), NOW);
     w.keep(step);
     assert!(w.engine.state().compared_with_all(w.engine.leveled()));
+}
+
+#[test]
+fn nothing_new_is_sealed_to_a_contested_log_not_even_as_part_of_what_comes_back_to_it() {
+    let mut a = Asking::new();
+    let (w, thread) = (&mut a.world, a.thread);
+    let key = public_key(Suite::X25519, &[1; 32]);
+    let kem = |not_after| KemKey {
+        kid: kem_kid(&key),
+        suite: Suite::X25519.number(),
+        key: Bytes(key.clone()),
+        not_before: 0,
+        not_after,
+    };
+    let publishes = |w: &mut World, until| {
+        let entries = vec![w.harbor.entry(&w.network, None, EntryType::KemKey, &kem(until))];
+        let step = w.engine.handle(Input::Entries { entries, gossiped: false, reply: None }, w.now);
+        w.keep(step);
+    };
+    let submit = w.engine.state().case(&thread).unwrap().asked[0].open.id;
+    let held = |w: &World| w.engine.state().held(&thread, &submit, &w.harbor.pid(), w.now);
+    let back = |w: &World| {
+        let all = w.engine.state().to_give_back(&w.harbor.pid(), &[], w.now);
+        all.map(|all| all.iter().map(|(_, t)| t.open.kind).collect::<Vec<_>>())
+    };
+    assert!(held(w).unwrap().contains("no encryption key"));
+    publishes(w, NOW * 2);
+    assert_eq!((held(w), back(w)), (None, Ok(vec![Kind::Submit])));
+
+    // what waits does not go out any more, and what harbor never had is not given back to it either
+    let mut forked = made(&w.charter, &w.polder);
+    w.journal.iter().for_each(|fact| forked.replay(fact));
+    std::mem::swap(&mut w.engine, &mut forked);
+    publishes(w, NOW * 3);
+    assert!(held(w).unwrap().contains("contested"));
+    assert_eq!(back(w), Ok(vec![]));
+
+    // unless something of its own follows on it: then it waits for all, for it takes no statement behind a gap
+    std::mem::swap(&mut w.engine, &mut forked);
+    assert_eq!(a.hears(Kind::NeedInfo, text("who?")), None);
+    let w = &mut a.world;
+    assert_eq!(back(w), Ok(vec![Kind::Submit, Kind::NeedInfo]));
+    publishes(w, NOW * 3);
+    assert!(back(w).unwrap_err().contains("contested"));
 }

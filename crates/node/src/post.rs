@@ -6,9 +6,8 @@
 //! ```
 
 use crate::links::Links;
-use crate::office::Office;
+use crate::office::{Office, now_ms};
 use crate::vault::VaultError;
-use lapwing_engine::case::Told;
 use lapwing_engine::step::{Answer, Input, read_locked_form};
 use lapwing_net::message::Protocol;
 use lapwing_net::peer::Peer;
@@ -38,6 +37,9 @@ pub enum PostError {
     /// The recipient has no key in force.
     #[error("the recipient has published no encryption key that is in force")]
     NoKey,
+    /// The recipient may not have it now.
+    #[error("{0}")]
+    Held(String),
 }
 
 /// A statement of our own, signed: always the same bytes.
@@ -66,8 +68,16 @@ pub fn their_signed(office: &Office, thread: &ThreadId, id: &MsgId) -> Result<Si
 fn sealed_for(office: &Office, to: &Pid, signed: &SignedStmt) -> Result<Sealed, PostError> {
     let view = office.view();
     let listing = view.state.federation.listing(to);
-    let kem = listing.and_then(|l| l.kem_key(crate::office::now_ms())).cloned().ok_or(PostError::NoKey)?;
+    let kem = listing.and_then(|l| l.kem_key(now_ms())).cloned().ok_or(PostError::NoKey)?;
     Ok(office.vault.seal(*to, &kem, signed)?)
+}
+
+/// An own statement, sealed for who may have it at this moment.
+pub fn seal_own(office: &Office, thread: &ThreadId, id: &MsgId, to: &Pid) -> Result<Sealed, PostError> {
+    if let Some(why) = office.view().state.held(thread, id, to, now_ms()) {
+        return Err(PostError::Held(why));
+    }
+    sealed_for(office, to, &own_signed(office, thread, id)?)
 }
 
 // -- out ------------------------------------------------------------------------------------------------------------
@@ -89,11 +99,8 @@ async fn try_deliver(
     to: &Pid,
 ) -> Result<Delivered, String> {
     let peer = links.reach(to).await.ok_or("the recipient's node is not connected")?;
-    let sealed = tokio::task::block_in_place(|| {
-        let signed = own_signed(office, thread, id)?;
-        sealed_for(office, to, &signed)
-    });
-    let request = CaseRequest::Sealed(Bytes(encode(&sealed.map_err(|e| e.to_string())?)));
+    let sealed = tokio::task::block_in_place(|| seal_own(office, thread, id, to)).map_err(|e| e.to_string())?;
+    let request = CaseRequest::Sealed(Bytes(encode(&sealed)));
     office.metrics.delivery_attempts.inc();
     let answer = links.request(peer, Protocol::Case, encode(&request)).await?;
     decode(&answer, 64 * 1024).map_err(|e| format!("the answer is none: {e}"))
@@ -172,7 +179,7 @@ fn open(office: &Office, bytes: &[u8]) -> Result<VerifiedStmt, Box<Delivered>> {
     let view = office.view();
     let Some(plain) = office.vault.open(&sealed) else {
         let listing = view.state.federation.listing(&office.me);
-        let current = listing.and_then(|l| l.kem_key(crate::office::now_ms())).map(|k| k.kid);
+        let current = listing.and_then(|l| l.kem_key(now_ms())).map(|k| k.kid);
         let epoch = view.state.my_id().epoch();
         return Err(Box::new(Delivered::Nack(office.vault.sign_nack(bytes, current, epoch))));
     };
@@ -201,27 +208,25 @@ fn keep_granted(office: &Office, verified: &VerifiedStmt) -> Result<(), VaultErr
 /// What a peer that was restored lacks of our cases with it: its own statements, and ours.
 fn give_back(office: &Office, peer: &Pid, heads: &[ThreadHeads]) -> CaseAnswer {
     let view = office.view();
+    let lacking = match view.state.to_give_back(peer, heads, now_ms()) {
+        Ok(lacking) => lacking,
+        Err(why) => return CaseAnswer::Refused(why),
+    };
     let (mut out, mut bytes) = (Vec::new(), 0);
-    for case in view.state.cases.values().filter(|c| c.peer(&office.me) == *peer && c.erased.is_none()) {
-        let has = heads.iter().find(|h| h.thread == case.thread);
-        let (own, theirs) = has.map_or((0, 0), |h| (h.own, h.theirs));
-        // in the order in which it can take them: a time is no order, for clocks go back
-        let lacks = |t: &&Told| t.open.msg_no >= if t.open.from == *peer { own } else { theirs };
-        for told in case.in_order().into_iter().filter(lacks) {
-            let (its_own, id) = (told.open.from == *peer, told.open.id);
-            let signed =
-                if its_own { their_signed(office, &case.thread, &id) } else { own_signed(office, &case.thread, &id) };
-            match signed.and_then(|s| sealed_for(office, peer, &s)) {
-                Ok(sealed) => {
-                    let sealed = encode(&sealed);
-                    bytes += sealed.len();
-                    if bytes > 56 * 1024 && !out.is_empty() {
-                        return CaseAnswer::Returned((out, true));
-                    }
-                    out.push(Bytes(sealed));
+    for (thread, told) in lacking {
+        let id = &told.open.id;
+        let signed =
+            if told.open.from == *peer { their_signed(office, &thread, id) } else { own_signed(office, &thread, id) };
+        match signed.and_then(|s| sealed_for(office, peer, &s)) {
+            Ok(sealed) => {
+                let sealed = encode(&sealed);
+                bytes += sealed.len();
+                if bytes > 56 * 1024 && !out.is_empty() {
+                    return CaseAnswer::Returned((out, true));
                 }
-                Err(error) => return CaseAnswer::Refused(error.to_string()),
+                out.push(Bytes(sealed));
             }
+            Err(error) => return CaseAnswer::Refused(error.to_string()),
         }
     }
     CaseAnswer::Returned((out, false))

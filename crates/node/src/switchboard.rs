@@ -533,7 +533,8 @@ impl Links {
     async fn exchange(self: Arc<Self>, peer: Peer, pid: Pid) {
         let mut outcome = sync::pull(&self.office, &self, peer, Plane::Pub).await;
         let view = self.office.view();
-        if class_between(&view, &self.office.me, &pid) == Class::Agency && outcome.is_ok() {
+        let log2 = class_between(&view, &self.office.me, &pid) == Class::Agency;
+        if log2 && outcome.is_ok() {
             let agency = sync::pull(&self.office, &self, peer, Plane::Agy).await;
             outcome = outcome.and_then(|own| agency.map(|more| [own, more].concat()));
         }
@@ -567,7 +568,7 @@ impl Links {
         };
         if let Some(lacking) = lacking {
             let level = lacking.is_empty();
-            self.office.tell(Input::HeadAnswer { from: pid, lacking }).await;
+            self.office.tell(Input::HeadAnswer { from: pid, lacking, log2 }).await;
             post::level_threads(&self.office, &self, peer, pid).await;
             if !level || self.office.view().must_level(&pid) {
                 // while this is open nothing is signed or said: not a matter for the next minute

@@ -6,7 +6,6 @@ use crate::node::{Exchange, Role, Waiter};
 use crate::world::{Event, World};
 use lapwing_engine::author::Placed;
 use lapwing_engine::between::Between;
-use lapwing_engine::case::Told;
 use lapwing_engine::fact::Fact;
 use lapwing_engine::federation::{BUCKETS, Federation, Plane};
 use lapwing_engine::step::{Answer, Input, read_locked_form};
@@ -44,7 +43,11 @@ impl World {
         let apart = !class_known(self, n);
         if open {
             peers.iter().for_each(|p| self.exchange(n, *p));
-        } else if let Some(peer) = self.dice.pick(&peers) {
+        } else if !peers.is_empty() {
+            // in turn: where one alone has something, chance could pass it over until the end
+            let node = &mut self.nodes[n];
+            node.turn = node.turn.wrapping_add(1);
+            let peer = peers[node.turn % peers.len()];
             self.exchange(n, peer);
         }
         if apart && self.now >= self.nodes[n].applies_from {
@@ -108,10 +111,11 @@ impl World {
         }
     }
 
-    fn take_heads(&mut self, n: usize, req: Req, rows: Option<Vec<HeadRow>>) {
+    fn take_heads(&mut self, n: usize, req: Req, plane: Plane, rows: Option<Vec<HeadRow>>) {
         let node = &mut self.nodes[n];
         let me = node.pid();
-        let Some(exchange) = node.exchanges.get_mut(&req) else { return };
+        // one that came twice may be of the plane before
+        let Some(exchange) = node.exchanges.get_mut(&req).filter(|e| e.plane == plane) else { return };
         let Some(rows) = rows else {
             exchange.lacking_here.clear();
             return self.plane_done(n, req);
@@ -140,7 +144,7 @@ impl World {
             return self.ask(n, req);
         }
         self.nodes[n].exchanges.remove(&req);
-        self.tell(n, Input::HeadAnswer { from: pid, lacking });
+        self.tell(n, Input::HeadAnswer { from: pid, lacking, log2: exchange.plane == Plane::Agy });
         if self.nodes[n].engine.leveled().is_some_and(|l| !l.contains(&pid)) {
             let mine = self.nodes[n].view.cases.values().filter(|c| c.peer(&self.nodes[n].pid()) == pid);
             let me = self.nodes[n].pid();
@@ -187,8 +191,10 @@ impl World {
         let view = &self.nodes[n].view;
         let answer = match message {
             Message::Ask(req, plane, _) if closed(plane) => Message::NotForYou(req),
-            Message::Ask(req, plane, root) if root == view.federation.heads_root(plane) => Message::Heads(req, None),
-            Message::Ask(req, plane, _) => Message::Heads(req, Some(self.shown_rows(n, plane))),
+            Message::Ask(req, plane, root) if root == view.federation.heads_root(plane) => {
+                Message::Heads(req, plane, None)
+            }
+            Message::Ask(req, plane, _) => Message::Heads(req, plane, Some(self.shown_rows(n, plane))),
             Message::Want(req, wants) if wants.iter().any(|w| closed(Plane::of(w.log))) => Message::NotForYou(req),
             Message::Want(req, wants) => Message::Batch(req, self.collect(n, &wants)),
             _ => return,
@@ -247,7 +253,7 @@ impl World {
             }
             Message::Ack(entry, ack) => self.take_ack(n, entry, *ack),
             Message::Ask(..) | Message::Want(..) => self.serve(n, from, message),
-            Message::Heads(req, rows) => self.take_heads(n, req, rows),
+            Message::Heads(req, plane, rows) => self.take_heads(n, req, plane, rows),
             Message::Batch(req, entries) => {
                 if self.nodes[n].exchanges.contains_key(&req) {
                     self.take_entries(n, from, entries, false, Some(req));
@@ -317,6 +323,10 @@ impl World {
             let outcome = Err("the recipient's node is not connected".into());
             return self.tell(n, Input::Tried { thread, id, outcome });
         }
+        let (pid, now) = (self.nodes[to].pid(), self.clock(n));
+        if let Some(why) = self.nodes[n].view.held(&thread, &id, &pid, now) {
+            return self.tell(n, Input::Tried { thread, id, outcome: Err(why) });
+        }
         let req = self.number();
         self.nodes[n].tries.insert(req, (thread, id));
         self.send(n, to, Message::Case(req, encode(&signed)));
@@ -384,16 +394,13 @@ impl World {
     }
 
     fn give_back(&mut self, n: usize, from: usize, req: Req, heads: &[ThreadHeads]) {
-        let (me, peer) = (self.nodes[n].pid(), self.nodes[from].pid());
-        let mut out = Vec::new();
-        for case in self.nodes[n].view.cases.values().filter(|c| c.peer(&me) == peer) {
-            let has = heads.iter().find(|h| h.thread == case.thread);
-            let (own, theirs) = has.map_or((0, 0), |h| (h.own, h.theirs));
-            let lacks = |t: &&Told| t.open.msg_no >= if t.open.from == peer { own } else { theirs };
-            let lacking = case.in_order().into_iter().filter(lacks);
-            out.extend(lacking.filter_map(|t| self.signed(n, &case.thread, &t.open.id)));
+        let peer = self.nodes[from].pid();
+        let Ok(lacking) = self.nodes[n].view.to_give_back(&peer, heads, self.clock(n)) else { return };
+        if lacking.iter().any(|(_, t)| t.delivery.as_ref().is_some_and(|d| d.receipt.is_none())) {
+            self.sealed.push((n, from));
         }
-        let out = out.iter().map(encode).collect();
+        let out = lacking.iter().filter_map(|(thread, t)| self.signed(n, thread, &t.open.id));
+        let out = out.map(|s| encode(&s)).collect();
         self.send(n, from, Message::Returned(req, out));
     }
 

@@ -465,15 +465,16 @@ pub fn invariant_25_nothing_sealed_to_a_suspended(world: &World) -> Result<(), S
     Ok(())
 }
 
-/// Where everybody is honest, nobody in full standing falls back without an objection; but for one whose elector has just
-/// come into full standing here, and whose word is under way.
+/// Where everybody is honest and nobody leaves, nobody in full standing falls back without an objection; but for one whose
+/// elector has just come into full standing here, and whose word is under way. (The excuses of one who leaves go with it.)
 pub fn invariant_27_nobody_falls_back_by_itself(world: &World) -> Result<(), String> {
     if world.nodes.iter().any(|n| !n.honest()) {
         return Ok(());
     }
     for node in changed(world) {
         let federation = &node.view.federation;
-        if node.book.words.said.values().any(|said| said.objects()) {
+        let leaves = federation.pids().any(|p| federation.standing(&p) == Some(Standing::Left));
+        if leaves || node.book.words.said.values().any(|said| said.objects()) {
             continue;
         }
         for (pid, stood) in node.stood.iter().filter(|(_, s)| **s == Standing::Participant) {
@@ -569,10 +570,17 @@ fn settled(world: &World) -> impl Iterator<Item = &Node> {
     correct.filter(stands).filter(|n| !has_left(world, &n.pid()) && !is_out(world, n))
 }
 
+/// Whether others have put it out: they tell it nothing any more. By an objection, or because whoever left took with it an
+/// excuse on which an admission stood.
 fn is_out(world: &World, node: &Node) -> bool {
+    let left = |other: &Node| {
+        let federation = &other.view.federation;
+        federation.pids().any(|p| federation.standing(&p) == Some(Standing::Left))
+    };
     let objects =
         |other: &Node| other.book.words.said.iter().any(|((_, of), said)| *of == node.pid() && said.objects());
-    world.nodes.iter().filter(|o| o.honest()).any(|o| objects(o) && o.between(&node.pid()) == Between::Nothing)
+    let parts = |other: &Node| other.between(&node.pid()) == Between::Nothing;
+    world.nodes.iter().filter(|o| o.honest()).any(|o| (objects(o) || left(o)) && parts(o))
 }
 
 fn has_left(world: &World, pid: &Pid) -> bool {

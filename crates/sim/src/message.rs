@@ -23,7 +23,7 @@ pub enum Message {
     /// The root of a plane's heads here.
     Ask(Req, Plane, Digest),
     /// The heads there; none if the roots are equal.
-    Heads(Req, Option<Vec<HeadRow>>),
+    Heads(Req, Plane, Option<Vec<HeadRow>>),
     /// Ranges of logs.
     Want(Req, Vec<Want>),
     /// The entries asked for.
@@ -59,8 +59,8 @@ impl Message {
             Message::Push(e) => format!("push {}", entry(e)),
             Message::Ack(id, _) => format!("signed for {}", id.short()),
             Message::Ask(req, plane, root) => format!("#{req} heads of {plane:?}? mine: {}", root.short()),
-            Message::Heads(req, None) => format!("#{req} equal"),
-            Message::Heads(req, Some(rows)) => format!("#{req} {} heads", rows.len()),
+            Message::Heads(req, _, None) => format!("#{req} equal"),
+            Message::Heads(req, _, Some(rows)) => format!("#{req} {} heads", rows.len()),
             Message::Want(req, wants) => format!("#{req} wants {} ranges", wants.len()),
             Message::Batch(req, entries) => {
                 format!("#{req} entries: {}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))

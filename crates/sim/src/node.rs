@@ -191,6 +191,8 @@ pub struct Node {
     pub jumped: i64,
     /// Times in a row that it found something open when it looked at its peers.
     pub open_ticks: u32,
+    /// Exchanges that it has begun with one peer after the other.
+    pub turn: usize,
     /// Virtual time of its next wake-up; others are out of date.
     pub wake: u64,
     /// Entries that it signed for, and statements that it receipted, in this and earlier lives.

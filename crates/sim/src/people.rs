@@ -197,8 +197,10 @@ impl World {
         let HeadCheck::Waiting { must_reach, .. } = self.nodes[n].engine.head() else { return };
         let others = || self.nodes.iter().filter(|o| o.pid() != self.nodes[n].pid());
         let gone = must_reach.iter().any(|(.., id)| !others().any(|o| o.book.ids.contains(id)));
+        let federation = &self.nodes[n].view.federation;
+        let alone = !others().any(|o| federation.is_participant(&o.pid()));
         // what somebody keeps to itself would be contradicted: nobody can know that, and the documentation says so
-        if gone && others().all(|o| self.withheld(n, o).next().is_none()) {
+        if (gone || alone) && others().all(|o| self.withheld(n, o).next().is_none()) {
             self.counts.assertions += 1;
             self.command(n, Waiter::Person("asserts that it is current".into()), Command::AssertCurrent);
         }

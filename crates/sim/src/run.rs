@@ -15,7 +15,12 @@ const BUSY_MS: u64 = 180_000;
 /// Milliseconds of peace at the end: windows, grace and retries run out, everything is exchanged.
 const QUIET_MS: u64 = WINDOW_MS + GRACE_MS + 120_000;
 
-/// Milliseconds of peace after which administrators look at what still waits.
+/// Peace goes on until for so many milliseconds nobody has taken an entry that it had not,
+const SETTLED_MS: u64 = 30_000;
+/// and for so many milliseconds more at most: what is written over and over is not waited for.
+const LATE_MS: u64 = 300_000;
+
+/// Milliseconds of peace after which administrators look at what still waits, and look again.
 const ASSERTED_MS: u64 = 20_000;
 
 /// What became of a run.
@@ -61,8 +66,13 @@ fn play(world: &mut World) -> Result<(), (&'static str, String)> {
     plan(world);
     go(world, BEGIN + BUSY_MS)?;
     calm(world);
-    let end = BEGIN + BUSY_MS + QUIET_MS;
+    let mut end = BEGIN + BUSY_MS + QUIET_MS;
+    let latest = end + LATE_MS;
     go(world, end)?;
+    while world.news + SETTLED_MS > end && end < latest {
+        end += SETTLED_MS;
+        go(world, end)?;
+    }
     world.changed = (0..world.nodes.len()).collect();
     invariants::at_the_end(world)
 }
@@ -165,7 +175,9 @@ fn calm(world: &mut World) {
         world.start(n, None);
     }
     for n in 0..world.nodes.len() {
-        world.after(ASSERTED_MS, Event::Person(n, Act::Assert));
+        for times in 1..=4 {
+            world.after(times * ASSERTED_MS, Event::Person(n, Act::Assert));
+        }
         for peer in world.peers(n) {
             // connections are made anew: what waits goes out at once
             let pid = world.nodes[peer].pid();

@@ -115,6 +115,8 @@ pub struct World {
     pub agency_writes: Vec<(usize, usize, String)>,
     /// Statements on their way: from, to.
     pub sealed: Vec<(usize, usize)>,
+    /// When somebody last took an entry that it had not.
+    pub news: u64,
     pub(crate) queue: BTreeMap<(u64, u64), Event>,
     sequence: u64,
     next_number: u64,
@@ -173,11 +175,12 @@ impl World {
             states: BTreeMap::new(),
             agency_writes: Vec::new(),
             sealed: Vec::new(),
+            news: 0,
             queue: BTreeMap::new(),
             sequence: 0,
             next_number: 1,
         };
-        for agency in agencies {
+        for (n_th, agency) in agencies.into_iter().enumerate() {
             let engine = fresh_engine(&world.charter, &agency, seed);
             let offset = world.dice.below(4_000) as i64 - 2_000;
             // some come when others have been admitted already
@@ -208,6 +211,7 @@ impl World {
                 offset,
                 jumped: 0,
                 open_ticks: 0,
+                turn: n_th,
                 wake: 0,
                 promised: Default::default(),
                 refused: BTreeSet::new(),

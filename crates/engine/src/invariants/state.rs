@@ -36,7 +36,7 @@ pub fn invariant_01_the_digest_is_of_the_entries_held(state: &State) -> Result<(
     if state.digest != now {
         return Err(format!("{} is kept, the entries give {}", state.digest.short(), now.short()));
     }
-    if !state.reached.contains(&now) {
+    if !state.reached.contains_key(&now) {
         return Err(format!("{} is not remembered as reached", now.short()));
     }
     Ok(())

@@ -87,11 +87,6 @@ pub enum Decisive {
         /// Which approval.
         rank: Rank,
     },
-    /// Its officers object after their own clearance, under the entry rule: recorded, bars nothing.
-    LateObject {
-        /// Which approval.
-        rank: Rank,
-    },
     /// Its officers withdrew what they had said, and the node has not cleared.
     Withdraw {
         /// Which approval.
@@ -108,7 +103,6 @@ impl Decisive {
             Decisive::Clear => "clear",
             Decisive::Consent { .. } => "consent",
             Decisive::Object { .. } => "object",
-            Decisive::LateObject { .. } => "late_object",
             Decisive::Withdraw { .. } => "withdraw",
         }
     }
@@ -226,9 +220,8 @@ impl Fold {
         let Some(words) = self.log(author).and_then(|log| log.words.get(&target)) else { return Decisive::Nothing };
         match words.ruling.map(|r| (r.act, r.rank)) {
             Some((Act::Consent, rank)) => Decisive::Consent { rank },
-            Some((Act::Object, rank)) if !words.late => Decisive::Object { rank },
+            Some((Act::Object, rank)) => Decisive::Object { rank },
             _ if words.agrees() => Decisive::Clear,
-            Some((Act::Object, rank)) => Decisive::LateObject { rank },
             Some((Act::Withdraw, rank)) => Decisive::Withdraw { rank },
             None if words.noted => Decisive::Noted,
             None => Decisive::Nothing,
@@ -469,7 +462,7 @@ mod tests {
         let stem = Segment::Chain(vec![say(BANK, Word::Object { rank: rank(5), disavowed: false })]);
         let tails = Segment::Set(vec![say(BANK, Word::Consent { rank: rank(3), disavowed: false })]);
         roster.replace(FOUNDER, vec![stem, tails]);
-        assert_eq!(said(&roster), "late_object");
+        assert_eq!(said(&roster), "object");
     }
 
     #[test]

@@ -39,8 +39,6 @@ pub(super) struct Words {
     /// The node's `clear`, or a disavowed consent: said for good.
     pub(super) clear: bool,
     pub(super) ruling: Option<Ruling>,
-    /// The ruling is an objection that came after the author's own clearance, under the entry rule.
-    pub(super) late: bool,
     /// Cleared or consented at some time: what comes after is late under the entry rule.
     agreed_once: bool,
     pub(super) excused: BTreeSet<Pid>,
@@ -53,11 +51,11 @@ impl Words {
 
     /// An objection ends only by a later withdrawal or consent; a clear once signed stays, but never ends one.
     pub(super) fn agrees(&self) -> bool {
-        self.act() == Some(Act::Consent) || self.clear && (self.act() != Some(Act::Object) || self.late)
+        self.act() == Some(Act::Consent) || self.clear && self.act() != Some(Act::Object)
     }
 
     pub(super) fn objects(&self) -> bool {
-        self.act() == Some(Act::Object) && !self.late
+        self.act() == Some(Act::Object)
     }
 
     /// What a verdict on the target reads; excuses only grow.
@@ -99,13 +97,13 @@ impl Log {
         log
     }
 
-    /// Seats first, so that the set can only add electors; objections last, so that a clearance on any branch came
-    /// earlier and no order inside the set shows.
+    /// Seats first, so that the set can only add electors; then objections, so that only a clearance from before the fork can
+    /// make one late. Whoever holds nothing but the feed key can fork and clear, and ends no officers' objection by it.
     fn say_set(&mut self, items: &[Item], rules: Rules) {
         let turn = |item: &Item| match item {
             Item::Said { word: Word::Seat, .. } => 0,
-            Item::Said { word: Word::Object { .. }, .. } => 2,
-            Item::Said { .. } | Item::Leave => 1,
+            Item::Said { word: Word::Object { .. }, .. } => 1,
+            Item::Said { .. } | Item::Leave => 2,
         };
         for now in 0..3 {
             for item in items.iter().filter(|item| turn(item) == now) {
@@ -115,11 +113,6 @@ impl Log {
         if !items.is_empty() && rules.breaks(Mutation::ForkEndsObjection) {
             let objects = |words: &&mut Words| words.act() == Some(Act::Object);
             self.words.values_mut().filter(objects).for_each(|words| words.ruling = None);
-        }
-        if !items.is_empty() {
-            for (target, words) in &mut self.words {
-                words.late |= words.agreed_once && words.act() == Some(Act::Object) && rules.entry(*target);
-            }
         }
     }
 
@@ -282,6 +275,20 @@ mod tests {
             assert!(chain(&[first, object(2)], STANDING).objects());
         }
         assert!(chain(&[object(2), said(X, Word::Clear)], ENTRY).objects());
+    }
+
+    #[test]
+    fn a_fork_and_a_clear_by_the_feed_key_end_no_objection_of_officers_also_under_the_entry_rule() {
+        let clear = || said(X, Word::Clear);
+        let set = |items: &[Item]| Segment::Set(items.to_vec());
+        let read = |segments: &[Segment]| Log::read(segments, ENTRY).words[&X].objects();
+        assert!(read(&[set(&[object(2), clear()])]), "on two branches: nobody knows which came first");
+        assert!(read(&[Segment::Chain(vec![object(2)]), set(&[clear()])]), "it stood before the fork");
+        assert!(
+            !read(&[Segment::Chain(vec![clear()]), set(&[object(2)])]),
+            "what was cleared before the fork stays so"
+        );
+        assert!(!read(&[set(&[object(2), clear(), consent(3)])]), "its officers end it");
     }
 
     #[test]

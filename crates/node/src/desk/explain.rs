@@ -98,10 +98,9 @@ fn entry_of(state: &State, author: &Pid, target: Target, word: &Decisive) -> Opt
         Decisive::Clear => state
             .federation
             .entry_saying(author, target, &|w| matches!(w, Word::Clear | Word::Consent { disavowed: true, .. })),
-        Decisive::Consent { rank }
-        | Decisive::Object { rank }
-        | Decisive::LateObject { rank }
-        | Decisive::Withdraw { rank } => state.federation.entry_saying(author, target, &has(rank)),
+        Decisive::Consent { rank } | Decisive::Object { rank } | Decisive::Withdraw { rank } => {
+            state.federation.entry_saying(author, target, &has(rank))
+        }
     }
 }
 
@@ -116,7 +115,6 @@ fn sentence(name: &str, seated_by: Option<&str>, e: &Elector, excused_by: &[Stri
         Decisive::Clear => "let its window run without an objection",
         Decisive::Consent { .. } => "consented through its officers",
         Decisive::Object { .. } => "objects through its officers",
-        Decisive::LateObject { .. } => "objected after it had agreed",
         Decisive::Withdraw { .. } => "withdrew what it had said",
     };
     let follows = match &e.counts {

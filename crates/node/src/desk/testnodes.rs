@@ -162,10 +162,7 @@ async fn carry(from: Arc<Office>, to: Arc<Office>, mut effects: mpsc::UnboundedR
                 drop(to.ask(move |r| Input::Entries { entries: vec![*entry], gossiped: false, reply: Some(r) }).await)
             }
             Outward::Deliver { thread, id, to: pid } => {
-                let signed = post::own_signed(&from, &thread, &id).unwrap();
-                let view = from.view();
-                let kem = view.state.federation.listing(&pid).and_then(|l| l.kem_key(now_ms())).cloned().unwrap();
-                let sealed = from.vault.seal(pid, &kem, &signed).unwrap();
+                let sealed = post::seal_own(&from, &thread, &id, &pid).unwrap();
                 let request = encode(&CaseRequest::Sealed(Bytes(encode(&sealed))));
                 let answer = post::serve(&to, Some(from.me), &request).await.unwrap();
                 let delivered: Delivered = decode(&answer, 64 * 1024).unwrap();
@@ -332,6 +329,11 @@ async fn a_case_goes_from_draft_to_decision_and_its_export_holds() {
     let again = harbor.json(Op::Submit, &t, submit).await;
     assert_eq!(said, again, "the same submission again is the same referral");
     until("referral and keys are delivered", || harbor.office.view().state.outbox.size() == 0).await;
+    let case: ThreadId = thread.parse().unwrap();
+    let submit = harbor.office.view().state.case(&case).unwrap().asked[0].open.id;
+    assert!(post::seal_own(&harbor.office, &case, &submit, &polder.office.me).is_ok());
+    let stranger = post::seal_own(&harbor.office, &case, &submit, &TestAgency::named("amazon").pid());
+    assert!(matches!(stranger, Err(post::PostError::Held(_))), "who takes no part gets no bytes, whatever led here");
     assert_eq!(
         harbor.office.view().state.case(&thread.parse().unwrap()).unwrap().asked.len(),
         2,

@@ -194,7 +194,8 @@ impl<'a> Opinion<'a> {
     }
 
     /// The officers' word that rules: the highest number; at the same number object > withdraw > consent. Under the
-    /// entry rule, and of motions, an objection after one's own clearance is none.
+    /// entry rule, and of motions, an objection after one's own clearance is none. Of what a contested stretch says nobody
+    /// knows the order: there only a clearance from before it makes an objection late.
     fn ruling(&self, author: Pid, target: Target) -> Option<(u64, Act)> {
         let weight = |act: Act| match act {
             Act::Object => 2,
@@ -203,14 +204,15 @@ impl<'a> Opinion<'a> {
         };
         let mut ruling: Option<(u64, Act)> = None;
         let mut agreed = false;
-        for said in self.said(author) {
+        let book = self.books.get(&author)?;
+        for (said, in_order) in book.chain.iter().map(|s| (s, true)).chain(book.set.iter().map(|s| (s, false))) {
             match said {
-                Saying::Node(What::Clear, of) if *of == target => agreed = true,
+                Saying::Node(What::Clear, of) if *of == target => agreed |= in_order,
                 Saying::Officers(act, of, n) if *of == target => {
                     if *act == Act::Object && agreed && self.entry_rule(target) {
                         continue;
                     }
-                    agreed |= *act == Act::Consent;
+                    agreed |= in_order && *act == Act::Consent;
                     if ruling.is_none_or(|(m, old)| (*n, weight(*act)) > (m, weight(old))) {
                         ruling = Some((*n, *act));
                     }
@@ -225,21 +227,8 @@ impl<'a> Opinion<'a> {
         self.cast.veto == Veto::Entry || matches!(target, Target::Motion(_))
     }
 
-    /// Whether an objection of `author` stands that its officers made before the node cleared. Of what a contested
-    /// stretch says nobody knows the order: what was objected there is late if the node cleared anywhere.
     fn objects(&self, author: Pid, target: Target) -> bool {
-        if !matches!(self.ruling(author, target), Some((_, Act::Object))) {
-            return false;
-        }
-        let contested = self.books.get(&author).is_some_and(|book| !book.set.is_empty());
-        !(contested && self.entry_rule(target) && self.agreed_once(author, target))
-    }
-
-    fn agreed_once(&self, author: Pid, target: Target) -> bool {
-        self.said(author).any(|said| match said {
-            Saying::Node(What::Clear, of) | Saying::Officers(Act::Consent, of, _) => *of == target,
-            _ => false,
-        })
+        matches!(self.ruling(author, target), Some((_, Act::Object)))
     }
 
     fn agrees(&self, author: Pid, target: Target) -> bool {

@@ -1,0 +1,62 @@
+//! What may be sealed to another participant at this moment (protocol §4.7, invariant 25): asked when a delivery is due, and
+//! again where its bytes are made, for a connection can take seconds, and a suspension comes in between.
+
+use crate::case::Told;
+use crate::federation::Federation;
+use crate::membership::Standing;
+use crate::mutation::{Mutation, broken};
+use crate::state::State;
+use lapwing_record::id::{MsgId, Pid, ThreadId};
+use lapwing_record::statement::Kind;
+use lapwing_record::wire::ThreadHeads;
+
+impl State {
+    /// Why an own statement is held back from `to` for now; none if it may be sealed. A recall goes out also to one that is
+    /// suspended (protocol §4.7).
+    pub fn held(&self, thread: &ThreadId, id: &MsgId, to: &Pid, now: u64) -> Option<String> {
+        let kind = self.case(thread).and_then(|c| c.find(id)).map(|t| t.open.kind);
+        held(&self.federation, to, kind, now)
+    }
+
+    /// What `peer` lacks of its cases with us, in the order in which it can take it: after a restore it asks for that before
+    /// it says anything (annex §7.4). What it never receipted is no less held than where it is delivered.
+    ///
+    /// # Errors
+    /// Why not now, in words: something of the peer's own follows on what is held.
+    pub fn to_give_back(&self, peer: &Pid, heads: &[ThreadHeads], now: u64) -> Result<Vec<(ThreadId, &Told)>, String> {
+        let mut out = Vec::new();
+        for case in self.cases.values().filter(|c| c.peer(&self.me) == *peer && c.erased.is_none()) {
+            let has = heads.iter().find(|h| h.thread == case.thread);
+            let (own, theirs) = has.map_or((0, 0), |h| (h.own, h.theirs));
+            let lacks = |t: &&Told| t.open.msg_no >= if t.open.from == *peer { own } else { theirs };
+            let mut waits = None;
+            for told in case.in_order().into_iter().filter(lacks) {
+                let never_had = told.delivery.as_ref().is_some_and(|d| d.receipt.is_none());
+                waits = waits.or_else(|| held(&self.federation, peer, Some(told.open.kind), now).filter(|_| never_had));
+                match &waits {
+                    None => out.push((case.thread, told)),
+                    Some(why) if told.open.from == *peer => return Err(why.clone()),
+                    Some(_) => {}
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn held(federation: &Federation, to: &Pid, kind: Option<Kind>, now: u64) -> Option<String> {
+    let standing = federation.standing(to);
+    let suspended = standing == Some(Standing::Suspended);
+    let recalls = suspended && (kind == Some(Kind::Recall) || broken(Mutation::DeliversToSuspended));
+    if standing != Some(Standing::Participant) && !recalls {
+        let standing = standing.map_or("unknown", Standing::as_str);
+        return Some(format!("held: the recipient does not take part in full ({standing})"));
+    }
+    if federation.author(to).is_some_and(|a| a.contested()) {
+        return Some("held: the recipient's log is contested".into());
+    }
+    if federation.listing(to).and_then(|l| l.kem_key(now)).is_none() {
+        return Some("held: the recipient has published no encryption key that is in force".into());
+    }
+    None
+}
