@@ -12,7 +12,7 @@ use crate::fact::{Declined, DeclinedThere, Fact, Heard, NoticeKind, Receipted, S
 use crate::membership::Standing;
 use crate::mutation::{Mutation, broken};
 use crate::state::State;
-use crate::step::{Answer, Effect, Event, Refused, ReplyTo, Saying, Step, locked_form};
+use crate::step::{Answer, Came, Effect, Event, Refused, ReplyTo, Saying, Step, locked_form};
 use lapwing_record::audit::{self, Attempt};
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::id::{Digest, MsgId, Pid, ThreadId};
@@ -317,7 +317,7 @@ impl Engine {
         verified: &VerifiedStmt,
         locked: Bytes,
         unfit: Option<String>,
-        returned: bool,
+        came: Came,
         now: u64,
         step: &mut Step,
     ) -> Result<Heard, Unheard> {
@@ -344,28 +344,34 @@ impl Engine {
         if self.state.my_standing() == Some(Standing::Left) {
             return refuse(Refusal::TryLater, "this participant has left: it takes nothing any more");
         }
-        // an older copy would judge by what it has forgotten, and its refusals are for good
-        if !returned && !self.level_with(&stmt.from) {
-            return refuse(Refusal::TryLater, "cases with this participant are being compared after a restore");
+        let standing = self.takes_from(stmt);
+        if came == Came::Delivered {
+            // an older copy would judge by what it has forgotten, and its refusals are for good
+            if !self.level_with(&stmt.from) {
+                return refuse(Refusal::TryLater, "cases with this participant are being compared after a restore");
+            }
+            standing.clone().map_err(Err)?;
         }
-        // what was recalled because of a suspension is answered while it lasts
-        let answers =
-            stmt.kind == Kind::RecallAnswer && self.state.federation.standing(&stmt.from) == Some(Standing::Suspended);
-        if !self.state.federation.is_participant(&stmt.from) && !answers {
-            return refuse(Refusal::SenderStanding, "the sender does not take part in full here");
-        }
-        if self.state.federation.author(&stmt.from).is_some_and(|a| a.contested()) {
-            return refuse(Refusal::SenderStanding, "the sender's log is contested here");
-        }
-        let open = match self.fitting(stmt, unfit) {
+        let gave = if let Came::Back(Some(receipt)) = came { self.gave(receipt, verified, hash) } else { None };
+        let open = if gave.is_some() { self.following(stmt) } else { self.fitting(stmt, unfit) };
+        let open = match open {
             Ok(open) => open,
             Err((refusal, why)) => {
                 self.decline(stmt, refusal, &why, locked, now, step);
                 return Err(Err((refusal, why)));
             }
         };
-        let heard = Heard { at: now, open, hash, epoch: self.state.my_id().epoch(), locked };
+        if gave.is_none() {
+            // of what comes back this is judged last, so that what was declined then keeps its place
+            standing.map_err(Err)?;
+        }
+        let at = gave.as_ref().map_or(now, |(receipt, _)| receipt.received);
+        let heard = Heard { at, open, hash, epoch: self.state.my_id().epoch(), locked };
         self.commit(Fact::Heard(heard.clone()), step);
+        if let Some((_, receipt)) = &gave {
+            let (thread, id) = (stmt.thread, verified.id());
+            self.commit(Fact::GaveReceipt(Receipted { at: now, thread, id, receipt: receipt.clone() }), step);
+        }
         self.audit(by_peer(stmt), now, step);
         step.effects.push(Effect::Event(Event::Case(stmt.thread)));
         if stmt.kind == Kind::Submit {
@@ -374,7 +380,44 @@ impl Engine {
         if stmt.kind == Kind::Recall {
             self.notice(NoticeKind::ReferralRecalled, Some(stmt.from), Some(Digest(stmt.thread.0)), None, now, step);
         }
-        Ok(heard)
+        gave.map_or(Ok(heard), |(_, receipt)| Err(Ok(receipt)))
+    }
+
+    /// Whether anything new is taken from a sender.
+    fn takes_from(&self, stmt: &Stmt) -> Result<(), (Refusal, String)> {
+        let federation = &self.state.federation;
+        // what was recalled because of a suspension is answered while it lasts
+        let answers = stmt.kind == Kind::RecallAnswer && federation.standing(&stmt.from) == Some(Standing::Suspended);
+        let no = if !federation.is_participant(&stmt.from) && !answers {
+            "the sender does not take part in full here"
+        } else if federation.author(&stmt.from).is_some_and(|a| a.contested()) {
+            "the sender's log is contested here"
+        } else {
+            return Ok(());
+        };
+        Err((Refusal::SenderStanding, no.to_owned()))
+    }
+
+    /// The receipt that this node gave for a statement, if these bytes are that. What was receipted is taken again after a
+    /// restore, whatever became of its sender since: a receipt implies durable.
+    fn gave(&self, bytes: Bytes, verified: &VerifiedStmt, hash: Digest) -> Option<(Receipt, Bytes)> {
+        let sign1: Sign1 = lapwing_record::cbor::decode(&bytes, 4096).ok()?;
+        let keys = self.state.my_id().keys(Receipt::claimed(&sign1).ok()?.epoch)?;
+        let receipt = Receipt::open(&sign1, keys, self.state.federation.network()).ok()?;
+        let is_it = receipt.by == self.state.me && receipt.msg_id == verified.id() && receipt.hash == hash;
+        is_it.then_some((receipt, bytes))
+    }
+
+    /// The open part of what was taken once, if it follows on what is here.
+    fn following(&self, stmt: &Stmt) -> Result<Open, (Refusal, String)> {
+        let open = Open::of(stmt).map_err(|e| (Refusal::Invalid, e.to_string()))?;
+        let case = match self.state.case(&stmt.thread) {
+            Some(case) => case.clone(),
+            None if stmt.kind == Kind::Submit => Case::new(&open),
+            None => return Err((Refusal::Gap, "the referral itself is missing here".to_owned())),
+        };
+        case.place(&open)?;
+        Ok(open)
     }
 
     /// The open part of what the other side says, if it may be said.

@@ -266,8 +266,8 @@ impl Engine {
                 }
                 self.answer(reply, answer, &mut step);
             }
-            Input::Heard { stmt, locked, unfit, returned, reply } => {
-                let outcome = self.heard(&stmt, locked, unfit, returned, now, &mut step);
+            Input::Heard { stmt, locked, unfit, came, reply } => {
+                let outcome = self.heard(&stmt, locked, unfit, came, now, &mut step);
                 answer_heard(outcome, reply, &mut step);
             }
             Input::Returned { stmt, locked } => self.recover(&stmt, locked, now, &mut step),
@@ -564,16 +564,21 @@ impl Engine {
     }
 
     /// How far our own logs went, for the file beside the journal: what an older copy has yet to get back stands in it
-    /// until it is back. A second crash on the way would forget it otherwise.
-    pub fn high_water(&self) -> Vec<(LogKind, u64, EntryId)> {
+    /// until it is back. A second crash on the way would forget it otherwise. None while an older copy does not know it: what
+    /// came back so far is not all, and would pass for it after such a crash.
+    pub fn high_water(&self) -> Option<Vec<(LogKind, u64, EntryId)>> {
         let author = self.state.federation.author(&self.state.me).expect("hosted");
-        let known: &[_] = if let HeadCheck::Waiting { must_reach, .. } = &self.head { must_reach } else { &[] };
+        let known: &[_] = match &self.head {
+            HeadCheck::Waiting { must_reach, restored: true, .. } if must_reach.is_empty() => return None,
+            HeadCheck::Waiting { must_reach, .. } => must_reach,
+            HeadCheck::Done => &[],
+        };
         let farthest = |log| {
             let tip = author.newest(log).stem.last().map(|l| (log, l.seq, l.id));
             let known = known.iter().filter(|(of, ..)| *of == log).copied();
             tip.into_iter().chain(known).max_by_key(|(_, seq, _)| *seq)
         };
-        [LogKind::Pub, LogKind::Agy].into_iter().filter_map(farthest).collect()
+        Some([LogKind::Pub, LogKind::Agy].into_iter().filter_map(farthest).collect())
     }
 
     fn check_head(&mut self, now: u64, step: &mut Step) {

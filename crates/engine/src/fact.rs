@@ -425,3 +425,14 @@ cbor_tagged! {
         16 => Recovered(Said),
     }
 }
+
+impl Fact {
+    /// Whether [`crate::engine::Engine::high_water`] may be another after it.
+    pub fn moves_high_water(&self, me: &Pid) -> bool {
+        match self {
+            Fact::Entry(kept) => kept.entry.header().pid == *me,
+            Fact::HeadChecked(_) => true,
+            _ => false,
+        }
+    }
+}

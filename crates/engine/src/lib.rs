@@ -39,6 +39,6 @@ mod notify;
 mod propose;
 pub mod register;
 pub mod release;
-mod sealing;
+pub mod sealing;
 pub mod state;
 pub mod step;

@@ -10,6 +10,9 @@ use lapwing_record::id::{MsgId, Pid, ThreadId};
 use lapwing_record::statement::Kind;
 use lapwing_record::wire::ThreadHeads;
 
+/// Statements by case, in the order in which they can be taken; and whether there are more.
+pub type GivenBack<'a> = (Vec<(ThreadId, &'a Told)>, bool);
+
 impl State {
     /// Why an own statement is held back from `to` for now; none if it may be sealed. A recall goes out also to one that is
     /// suspended (protocol §4.7).
@@ -18,13 +21,14 @@ impl State {
         held(&self.federation, to, kind, now)
     }
 
-    /// What `peer` lacks of its cases with us, in the order in which it can take it: after a restore it asks for that before
-    /// it says anything (annex §7.4). What it never receipted is no less held than where it is delivered.
+    /// What `peer` lacks of its cases with us, in the order in which it can take it, and whether there is more that is held:
+    /// after a restore it asks for that before it says anything (annex §7.4). What it never receipted is no less held than
+    /// where it is delivered, and with it what it said itself after that.
     ///
     /// # Errors
-    /// Why not now, in words: something of the peer's own follows on what is held.
-    pub fn to_give_back(&self, peer: &Pid, heads: &[ThreadHeads], now: u64) -> Result<Vec<(ThreadId, &Told)>, String> {
-        let mut out = Vec::new();
+    /// Why not now, in words: there is nothing but what is held, and something of the peer's own follows on it.
+    pub fn to_give_back(&self, peer: &Pid, heads: &[ThreadHeads], now: u64) -> Result<GivenBack<'_>, String> {
+        let (mut out, mut more) = (Vec::new(), None);
         for case in self.cases.values().filter(|c| c.peer(&self.me) == *peer && c.erased.is_none()) {
             let has = heads.iter().find(|h| h.thread == case.thread);
             let (own, theirs) = has.map_or((0, 0), |h| (h.own, h.theirs));
@@ -35,12 +39,15 @@ impl State {
                 waits = waits.or_else(|| held(&self.federation, peer, Some(told.open.kind), now).filter(|_| never_had));
                 match &waits {
                     None => out.push((case.thread, told)),
-                    Some(why) if told.open.from == *peer => return Err(why.clone()),
+                    Some(why) if told.open.from == *peer => more = Some(why.clone()),
                     Some(_) => {}
                 }
             }
         }
-        Ok(out)
+        match more {
+            Some(why) if out.is_empty() => Err(why),
+            more => Ok((out, more.is_some())),
+        }
     }
 }
 

@@ -15,6 +15,16 @@ use lapwing_record::wire::HeadRow;
 /// Names a waiting caller; the driver keeps the other end.
 pub type ReplyTo = u64;
 
+/// How a statement of the other side came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// Its sender delivers it.
+    Delivered,
+    /// Its sender gives it back, in its order, when cases are compared after a restore: with the receipt that this node once
+    /// gave for it, if it gave one.
+    Back(Option<Bytes>),
+}
+
 /// Something that happened, or that somebody wants.
 #[derive(Debug)]
 pub enum Input {
@@ -53,8 +63,8 @@ pub enum Input {
         locked: Bytes,
         /// What is wrong with its content, where only the content of what was said before can tell.
         unfit: Option<String>,
-        /// Whether it came back when cases were compared after a restore, in its order.
-        returned: bool,
+        /// How it came.
+        came: Came,
         /// Who waits.
         reply: ReplyTo,
     },

@@ -539,7 +539,7 @@ fn an_older_copy_signs_nothing_until_its_own_head_is_back() {
     let step = copy.handle(Input::Entries { entries: some, gossiped: false, reply: None }, w.now);
     assert!(!step.effects.iter().any(|e| matches!(e, Effect::Sign(..))), "this is not all");
     // another crash on the way does not make it forget how far it went
-    assert!(copy.high_water().contains(&(LogKind::Pub, tip.0, tip.1)));
+    assert!(copy.high_water().unwrap().contains(&(LogKind::Pub, tip.0, tip.1)));
     assert_ne!(*copy.head(), HeadCheck::Done);
     // the rest comes by any road: whoever said so need not be there to say so again
     let _ = copy.handle(Input::Entries { entries: rest, gossiped: true, reply: None }, w.now);
@@ -654,8 +654,10 @@ fn an_answer_that_knows_nothing_of_log_2_does_not_release_an_older_copy() {
         let _ = copy.handle(Input::HeadAnswer { from: w.pid(name), lacking: Vec::new(), log2 }, w.now + 600_000);
     }
     assert_ne!(*copy.head(), HeadCheck::Done, "one of the two agencies has not compared it");
+    assert_eq!(copy.high_water(), None, "what came back so far is not known to be all");
     let _ = copy.handle(Input::HeadAnswer { from: w.pid("savanna"), lacking: Vec::new(), log2: true }, w.now + 600_000);
     assert_eq!(*copy.head(), HeadCheck::Done);
+    assert!(copy.high_water().unwrap().iter().any(|(log, ..)| *log == LogKind::Pub));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use lapwing_engine::engine::{Config, Engine};
 use lapwing_engine::fact::Fact;
 use lapwing_engine::federation::Federation;
 use lapwing_engine::membership::Standing;
-use lapwing_engine::step::{Answer, Effect, Input, Step};
+use lapwing_engine::step::{Answer, Came, Effect, Input, Step};
 use lapwing_record::cbor::{Bytes, decode, encode};
 use lapwing_record::charter::CharterFile;
 use lapwing_record::directory::KemKey;
@@ -75,7 +75,10 @@ impl World {
         let signed = SignedStmt::sign(stmt, &self.harbor.feed, None);
         let verified = signed.open(&self.harbor.inception.first, &self.network).unwrap();
         let locked = Bytes(encode(&signed));
-        engine.handle(Input::Heard { stmt: Box::new(verified), locked, unfit: None, returned: false, reply: 7 }, NOW)
+        engine.handle(
+            Input::Heard { stmt: Box::new(verified), locked, unfit: None, came: Came::Delivered, reply: 7 },
+            NOW,
+        )
     }
 
     /// Does what a node does with the wish for a receipt: signs, and hands it in. Its bytes.

@@ -6,7 +6,7 @@
 use lapwing_engine::case::Stage;
 use lapwing_engine::engine::{Config, Engine};
 use lapwing_engine::fact::{Fact, NoticeKind};
-use lapwing_engine::step::{Answer, Command, Effect, Input, Lock, Refused, Saying, Step};
+use lapwing_engine::step::{Answer, Came, Command, Effect, Input, Lock, Refused, Saying, Step};
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::charter::{CharterFile, DAY_MS};
 use lapwing_record::directory::KemKey;
@@ -87,7 +87,7 @@ impl World {
         let signed = SignedStmt::sign(stmt, &self.harbor.feed, approvals);
         let verified = signed.open(&self.harbor.inception.first, &self.network).unwrap();
         let input = Input::Heard {
-            returned: false,
+            came: Came::Delivered,
             stmt: Box::new(verified),
             locked: Bytes(encode(&signed)),
             unfit: unfit.map(str::to_owned),
@@ -419,11 +419,11 @@ fn nothing_new_is_sealed_to_a_contested_log_not_even_as_part_of_what_comes_back_
     let held = |w: &World| w.engine.state().held(&thread, &submit, &w.harbor.pid(), w.now);
     let back = |w: &World| {
         let all = w.engine.state().to_give_back(&w.harbor.pid(), &[], w.now);
-        all.map(|all| all.iter().map(|(_, t)| t.open.kind).collect::<Vec<_>>())
+        all.map(|(all, more)| (all.iter().map(|(_, t)| t.open.kind).collect::<Vec<_>>(), more))
     };
     assert!(held(w).unwrap().contains("no encryption key"));
     publishes(w, NOW * 2);
-    assert_eq!((held(w), back(w)), (None, Ok(vec![Kind::Submit])));
+    assert_eq!((held(w), back(w)), (None, Ok((vec![Kind::Submit], false))));
 
     // what waits does not go out any more, and what harbor never had is not given back to it either
     let mut forked = made(&w.charter, &w.polder);
@@ -431,13 +431,64 @@ fn nothing_new_is_sealed_to_a_contested_log_not_even_as_part_of_what_comes_back_
     std::mem::swap(&mut w.engine, &mut forked);
     publishes(w, NOW * 3);
     assert!(held(w).unwrap().contains("contested"));
-    assert_eq!(back(w), Ok(vec![]));
+    assert_eq!(back(w), Ok((vec![], false)));
 
-    // unless something of its own follows on it: then it waits for all, for it takes no statement behind a gap
+    // unless something of its own follows on it: then it waits, for it takes no statement behind a gap
     std::mem::swap(&mut w.engine, &mut forked);
     assert_eq!(a.hears(Kind::NeedInfo, text("who?")), None);
     let w = &mut a.world;
-    assert_eq!(back(w), Ok(vec![Kind::Submit, Kind::NeedInfo]));
+    assert_eq!(back(w), Ok((vec![Kind::Submit, Kind::NeedInfo], false)));
     publishes(w, NOW * 3);
     assert!(back(w).unwrap_err().contains("contested"));
+}
+
+#[test]
+fn what_was_receipted_is_taken_again_after_a_restore_whatever_became_of_its_sender_since() {
+    let mut w = World::new();
+    let submit = w.stmt(Kind::Submit, encode(&sample()));
+    let signed = SignedStmt::sign(&submit, &w.harbor.feed, None);
+    let (keys, network) = (w.harbor.inception.first.clone(), w.network);
+    let verified = || Box::new(signed.open(&keys, &network).unwrap());
+    let (me, received) = (w.polder.pid(), NOW - 5_000);
+    let hash = signed_hash(verified().signed_bytes());
+    let receipt = |by: &TestAgency| {
+        encode(
+            &Receipt { msg_id: submit.id(), hash, received, status: ReceiptStatus::Stored, by: me, epoch: 0 }
+                .sign(&by.feed, &w.network),
+        )
+    };
+    let (right, forged) = (receipt(&w.polder), receipt(&w.harbor));
+
+    // the copy knows nothing of it, and harbor's log is contested meanwhile
+    w.engine = made(&w.charter, &w.polder);
+    w.journal.clear();
+    let step = w.engine.resume(NOW, Vec::new(), true, &[]);
+    w.keep(step);
+    for clock in [1, 2] {
+        let draft =
+            KemKey { kid: kem_kid(&[clock; 32]), suite: 1, key: Bytes(vec![clock; 32]), not_before: 0, not_after: NOW };
+        let entries = vec![w.harbor.entry(&w.network, None, EntryType::KemKey, &draft)];
+        let step = w.engine.handle(Input::Entries { entries, gossiped: false, reply: None }, NOW);
+        w.keep(step);
+    }
+    let mut comes = |receipt: Option<Vec<u8>>| {
+        let came = Came::Back(receipt.map(Bytes));
+        let input = Input::Heard { stmt: verified(), locked: Bytes(vec![1]), unfit: None, came, reply: 9 };
+        let step = w.engine.handle(input, NOW);
+        w.journal.extend(step.facts);
+        step.effects
+            .into_iter()
+            .find_map(|e| if let Effect::Reply(9, answer) = e { Some(answer.unwrap()) } else { None })
+    };
+    for no_proof in [None, Some(vec![]), Some(forged)] {
+        assert!(
+            matches!(comes(no_proof), Some(Answer::Refused(Refusal::SenderStanding, _))),
+            "nothing new of it is taken"
+        );
+    }
+    assert!(matches!(comes(Some(right.clone())), Some(Answer::Receipt(same)) if same.0 == right));
+    assert!(matches!(comes(None), Some(Answer::Receipt(same)) if same.0 == right), "a duplicate gets the stored bytes");
+    let case = w.engine.state().case(&submit.thread).unwrap();
+    assert_eq!((case.asked.len(), case.asked[0].at), (1, received), "it was received when it was received");
+    w.assert_replayed();
 }

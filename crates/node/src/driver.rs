@@ -159,8 +159,7 @@ impl Driver {
         if !facts.is_empty() {
             let payloads: Vec<Vec<u8>> = facts.iter().map(book::write_fact).collect();
             let begun = Instant::now();
-            let own = self.lagging
-                || facts.iter().any(|f| matches!(f, Fact::Entry(k) if k.entry.header().pid == self.office.me));
+            let own = self.lagging || facts.iter().any(|f| f.moves_high_water(&self.office.me));
             // beside each other: where one lags after a crash, the header that both speak of is reserved durably
             let highwater = own.then(|| self.highwater());
             let (appended, marked) = std::thread::scope(|scope| {
@@ -256,7 +255,7 @@ impl Driver {
 
     /// The ends of our own logs, as the high-water file names them.
     fn highwater(&self) -> Vec<u8> {
-        HighWater { pid: Some(self.office.me), heads: self.engine.high_water() }.encode()
+        HighWater { pid: Some(self.office.me), heads: self.engine.high_water().unwrap_or_default() }.encode()
     }
 
     fn reply(&mut self, to: ReplyTo, outcome: Outcome) {

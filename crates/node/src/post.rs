@@ -8,7 +8,7 @@
 use crate::links::Links;
 use crate::office::{Office, now_ms};
 use crate::vault::VaultError;
-use lapwing_engine::step::{Answer, Input, read_locked_form};
+use lapwing_engine::step::{Answer, Came, Input, read_locked_form};
 use lapwing_net::message::Protocol;
 use lapwing_net::peer::Peer;
 use lapwing_record::cbor::{Bytes, decode, encode};
@@ -16,7 +16,7 @@ use lapwing_record::id::{MsgId, Pid, ThreadId};
 use lapwing_record::seal::{MAX_PLAIN, Sealed};
 use lapwing_record::sign::Sign1;
 use lapwing_record::statement::{BlobGrant, Delivered, Kind, Refusal, SignedStmt, VerifiedStmt};
-use lapwing_record::wire::{CaseAnswer, CaseRequest, MAX_CASE, ThreadHeads, read};
+use lapwing_record::wire::{CaseAnswer, CaseRequest, GivenBack, MAX_CASE, ThreadHeads, read};
 use std::sync::Arc;
 
 /// Why a statement cannot be made ready or read.
@@ -113,7 +113,7 @@ pub async fn serve(office: &Office, from: Option<Pid>, bytes: &[u8]) -> Option<V
     let peer = from?;
     match read::<CaseRequest>(bytes, MAX_CASE) {
         Ok(CaseRequest::Sealed(sealed)) => {
-            let answer = receive(office, &sealed, false).await;
+            let answer = receive(office, &sealed, Came::Delivered).await;
             if let Delivered::Refused((why, _)) = &answer
                 && !why.may_pass_later()
             {
@@ -128,7 +128,7 @@ pub async fn serve(office: &Office, from: Option<Pid>, bytes: &[u8]) -> Option<V
     }
 }
 
-async fn receive(office: &Office, bytes: &[u8], returned: bool) -> Delivered {
+async fn receive(office: &Office, bytes: &[u8], came: Came) -> Delivered {
     let refused = |why, text: String| Delivered::Refused((why, text));
     let verified = match tokio::task::block_in_place(|| open(office, bytes)) {
         Ok(verified) => verified,
@@ -148,7 +148,7 @@ async fn receive(office: &Office, bytes: &[u8], returned: bool) -> Delivered {
         }
     };
     let unfit = tokio::task::block_in_place(|| crate::forms::unfit(office, verified.stmt()));
-    match office.ask(move |reply| Input::Heard { stmt: Box::new(verified), locked, unfit, returned, reply }).await {
+    match office.ask(move |reply| Input::Heard { stmt: Box::new(verified), locked, unfit, came, reply }).await {
         Ok(Ok(Answer::Receipt(receipt))) => match decode::<Sign1>(&receipt, 4096) {
             Ok(sign1) => Delivered::Receipt(sign1),
             Err(error) => refused(Refusal::TryLater, error.to_string()),
@@ -208,7 +208,7 @@ fn keep_granted(office: &Office, verified: &VerifiedStmt) -> Result<(), VaultErr
 /// What a peer that was restored lacks of our cases with it: its own statements, and ours.
 fn give_back(office: &Office, peer: &Pid, heads: &[ThreadHeads]) -> CaseAnswer {
     let view = office.view();
-    let lacking = match view.state.to_give_back(peer, heads, now_ms()) {
+    let (lacking, held) = match view.state.to_give_back(peer, heads, now_ms()) {
         Ok(lacking) => lacking,
         Err(why) => return CaseAnswer::Refused(why),
     };
@@ -219,17 +219,18 @@ fn give_back(office: &Office, peer: &Pid, heads: &[ThreadHeads]) -> CaseAnswer {
             if told.open.from == *peer { their_signed(office, &thread, id) } else { own_signed(office, &thread, id) };
         match signed.and_then(|s| sealed_for(office, peer, &s)) {
             Ok(sealed) => {
-                let sealed = encode(&sealed);
-                bytes += sealed.len();
+                let receipt = told.delivery.as_ref().and_then(|d| d.receipt.clone()).filter(|r| !r.0.is_empty());
+                let back = GivenBack { sealed: Bytes(encode(&sealed)), receipt };
+                bytes += back.sealed.len() + back.receipt.as_ref().map_or(0, |r| r.len());
                 if bytes > 56 * 1024 && !out.is_empty() {
                     return CaseAnswer::Returned((out, true));
                 }
-                out.push(Bytes(sealed));
+                out.push(back);
             }
             Err(error) => return CaseAnswer::Refused(error.to_string()),
         }
     }
-    CaseAnswer::Returned((out, false))
+    CaseAnswer::Returned((out, held))
 }
 
 /// After a restore: asks a peer for what we lack of our cases with it, before anything is said to it.
@@ -250,14 +251,14 @@ pub async fn level_threads(office: &Office, links: &Links, peer: Peer, pid: Pid)
         let answer = links.request(peer, Protocol::Case, encode(&CaseRequest::Level(heads))).await;
         let answer = answer.and_then(|b| decode::<CaseAnswer>(&b, 512 * 1024).map_err(|e| e.to_string()));
         match answer {
-            Ok(CaseAnswer::Returned((sealed, more))) => {
-                for bytes in &sealed {
-                    if let Err(why) = take_back(office, bytes).await {
+            Ok(CaseAnswer::Returned((given, more))) => {
+                for back in &given {
+                    if let Err(why) = take_back(office, back).await {
                         tracing::warn!(%why, "a statement that came back could not be taken; tried again at the next exchange");
                         return;
                     }
                 }
-                if !more || sealed.is_empty() {
+                if !more || given.is_empty() {
                     office.tell(Input::ThreadsLevel(pid)).await;
                     return;
                 }
@@ -271,19 +272,19 @@ pub async fn level_threads(office: &Office, links: &Links, peer: Peer, pid: Pid)
 }
 
 /// Takes one of the statements that came back; an error where it may be taken later.
-async fn take_back(office: &Office, bytes: &[u8]) -> Result<(), String> {
+async fn take_back(office: &Office, back: &GivenBack) -> Result<(), String> {
     let later = |delivered| match delivered {
         Delivered::Refused((why, text)) if Refusal::may_pass_later(why) => Err(format!("{why}: {text}")),
         _ => Ok(()),
     };
-    let verified = match tokio::task::block_in_place(|| open(office, bytes)) {
+    let verified = match tokio::task::block_in_place(|| open(office, &back.sealed)) {
         Ok(verified) => verified,
         Err(answer) => return later(*answer),
     };
     let (thread, id) = (verified.stmt().thread, verified.id());
     if verified.stmt().from != office.me {
         // theirs: it comes in by the same door as ever, with its receipt
-        return later(receive(office, bytes, true).await);
+        return later(receive(office, &back.sealed, Came::Back(back.receipt.clone())).await);
     }
     match tokio::task::block_in_place(|| office.vault.lock(&thread, &id, verified.signed_bytes())) {
         Ok(locked) => office.tell(Input::Returned { stmt: Box::new(verified), locked }).await,

@@ -206,6 +206,18 @@ cbor_array! {
     }
 }
 
+cbor_array! {
+    /// A statement that is given back.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct GivenBack {
+        /// [`crate::seal::Sealed`], to the asker.
+        pub sealed: Bytes,
+        /// The receipt that the asker once gave for it: what it then took it takes again, whatever became of the sender
+        /// since. Null where it gave none, and for its own statements.
+        pub receipt: Option<Bytes>,
+    }
+}
+
 cbor_tagged! {
     /// A case request.
     #[derive(Clone, Debug, PartialEq)]
@@ -221,8 +233,8 @@ cbor_tagged! {
     /// The answer to [`CaseRequest::Level`].
     #[derive(Clone, Debug, PartialEq)]
     pub enum CaseAnswer {
-        /// Sealed messages: the asker's own statements, and ours that it lacks; and whether there are more.
-        0 => Returned((Vec<Bytes>, bool)),
+        /// The asker's own statements, and ours that it lacks; and whether there are more.
+        0 => Returned((Vec<GivenBack>, bool)),
         /// Not now.
         1 => Refused(String),
     }

@@ -77,8 +77,8 @@ impl World {
         }
         let node = &mut self.nodes[n];
         let me = node.pid();
-        let own = facts.iter().any(|f| matches!(f, Fact::Entry(k) if k.entry.header().pid == me));
-        let highwater = own.then(|| node.engine.high_water());
+        let own = facts.iter().any(|f| f.moves_high_water(&me));
+        let highwater = own.then(|| node.engine.high_water().unwrap_or_default());
         node.pending = Some(Pending { facts, effects, highwater });
         let life = node.life;
         let takes = self.dice.between(1, 40);

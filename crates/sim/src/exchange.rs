@@ -6,9 +6,10 @@ use crate::node::{Exchange, Role, Waiter};
 use crate::world::{Event, World};
 use lapwing_engine::author::Placed;
 use lapwing_engine::between::Between;
+use lapwing_engine::case::Told;
 use lapwing_engine::fact::Fact;
 use lapwing_engine::federation::{BUCKETS, Federation, Plane};
-use lapwing_engine::step::{Answer, Input, read_locked_form};
+use lapwing_engine::step::{Answer, Came, Input, read_locked_form};
 use lapwing_record::cbor::{Bytes, decode, encode};
 use lapwing_record::entry::{Entry, EntryType, LogKind};
 use lapwing_record::id::{EntryId, MsgId, Pid, ThreadId};
@@ -90,12 +91,22 @@ impl World {
     }
 
     fn ask(&mut self, n: usize, req: Req) {
-        let Some(exchange) = self.nodes[n].exchanges.get_mut(&req) else { return };
+        let Some(req) = self.next_question(n, req) else { return };
+        let exchange = self.nodes[n].exchanges.get_mut(&req).expect("it was just numbered");
         exchange.rounds += 1;
         let (peer, plane) = (exchange.peer, exchange.plane);
         let root = self.nodes[n].view.federation.heads_root(plane);
         self.send(n, peer, Message::Ask(req, plane, root));
         self.time_out(n, req);
+    }
+
+    /// Each question of an exchange has a number of its own, as on the wire a stream: an answer that comes twice, or late,
+    /// is none to another question.
+    fn next_question(&mut self, n: usize, req: Req) -> Option<Req> {
+        let exchange = self.nodes[n].exchanges.remove(&req)?;
+        let next = self.number();
+        self.nodes[n].exchanges.insert(next, exchange);
+        Some(next)
     }
 
     fn time_out(&mut self, n: usize, req: Req) {
@@ -111,11 +122,10 @@ impl World {
         }
     }
 
-    fn take_heads(&mut self, n: usize, req: Req, plane: Plane, rows: Option<Vec<HeadRow>>) {
+    fn take_heads(&mut self, n: usize, req: Req, rows: Option<Vec<HeadRow>>) {
         let node = &mut self.nodes[n];
         let me = node.pid();
-        // one that came twice may be of the plane before
-        let Some(exchange) = node.exchanges.get_mut(&req).filter(|e| e.plane == plane) else { return };
+        let Some(exchange) = node.exchanges.get_mut(&req) else { return };
         let Some(rows) = rows else {
             exchange.lacking_here.clear();
             return self.plane_done(n, req);
@@ -130,7 +140,9 @@ impl World {
             return self.plane_done(n, req);
         }
         let peer = exchange.peer;
+        let Some(req) = self.next_question(n, req) else { return };
         self.send(n, peer, Message::Want(req, wants.into_iter().map(|(_, w)| w).collect()));
+        self.time_out(n, req);
     }
 
     fn plane_done(&mut self, n: usize, req: Req) {
@@ -191,10 +203,8 @@ impl World {
         let view = &self.nodes[n].view;
         let answer = match message {
             Message::Ask(req, plane, _) if closed(plane) => Message::NotForYou(req),
-            Message::Ask(req, plane, root) if root == view.federation.heads_root(plane) => {
-                Message::Heads(req, plane, None)
-            }
-            Message::Ask(req, plane, _) => Message::Heads(req, plane, Some(self.shown_rows(n, plane))),
+            Message::Ask(req, plane, root) if root == view.federation.heads_root(plane) => Message::Heads(req, None),
+            Message::Ask(req, plane, _) => Message::Heads(req, Some(self.shown_rows(n, plane))),
             Message::Want(req, wants) if wants.iter().any(|w| closed(Plane::of(w.log))) => Message::NotForYou(req),
             Message::Want(req, wants) => Message::Batch(req, self.collect(n, &wants)),
             _ => return,
@@ -253,7 +263,7 @@ impl World {
             }
             Message::Ack(entry, ack) => self.take_ack(n, entry, *ack),
             Message::Ask(..) | Message::Want(..) => self.serve(n, from, message),
-            Message::Heads(req, plane, rows) => self.take_heads(n, req, plane, rows),
+            Message::Heads(req, rows) => self.take_heads(n, req, rows),
             Message::Batch(req, entries) => {
                 if self.nodes[n].exchanges.contains_key(&req) {
                     self.take_entries(n, from, entries, false, Some(req));
@@ -271,7 +281,7 @@ impl World {
                 }
             }
             Message::Level(req, heads) => self.give_back(n, from, req, &heads),
-            Message::Returned(_, signed) => self.take_back(n, from, &signed),
+            Message::Returned(_, signed, more) => self.take_back(n, from, signed, more),
         }
     }
 
@@ -369,7 +379,7 @@ impl World {
             return self.send(n, from, Message::Delivered(req, Box::new(Delivered::Refused(later))));
         }
         let locked = self.lock(n, &verified);
-        let make = |reply| Input::Heard { stmt: Box::new(verified), locked, unfit: None, returned: false, reply };
+        let make = |reply| Input::Heard { stmt: Box::new(verified), locked, unfit: None, came: Came::Delivered, reply };
         self.order(n, Waiter::Heard(from, req, id), make);
     }
 
@@ -395,18 +405,20 @@ impl World {
 
     fn give_back(&mut self, n: usize, from: usize, req: Req, heads: &[ThreadHeads]) {
         let peer = self.nodes[from].pid();
-        let Ok(lacking) = self.nodes[n].view.to_give_back(&peer, heads, self.clock(n)) else { return };
+        let Ok((lacking, more)) = self.nodes[n].view.to_give_back(&peer, heads, self.clock(n)) else { return };
         if lacking.iter().any(|(_, t)| t.delivery.as_ref().is_some_and(|d| d.receipt.is_none())) {
             self.sealed.push((n, from));
         }
-        let out = lacking.iter().filter_map(|(thread, t)| self.signed(n, thread, &t.open.id));
-        let out = out.map(|s| encode(&s)).collect();
-        self.send(n, from, Message::Returned(req, out));
+        let receipt = |t: &Told| t.delivery.as_ref().and_then(|d| d.receipt.clone()).filter(|r| !r.0.is_empty());
+        let signed =
+            |(thread, t): &(ThreadId, &Told)| self.signed(n, thread, &t.open.id).map(|s| (encode(&s), receipt(t)));
+        let out = lacking.iter().filter_map(signed).collect();
+        self.send(n, from, Message::Returned(req, out, more));
     }
 
-    fn take_back(&mut self, n: usize, from: usize, signed: &[Vec<u8>]) {
+    fn take_back(&mut self, n: usize, from: usize, signed: Vec<(Vec<u8>, Option<Bytes>)>, more: bool) {
         let me = self.nodes[n].pid();
-        for bytes in signed {
+        for (bytes, receipt) in &signed {
             let Ok(verified) = self.open(n, bytes) else { continue };
             let (own, id) = (verified.stmt().from == me, verified.id());
             let locked = self.lock(n, &verified);
@@ -414,18 +426,19 @@ impl World {
             if own {
                 self.tell(n, Input::Returned { stmt, locked });
             } else {
-                // theirs comes in by the same door as ever; its receipt goes out when it is delivered again
                 self.order(n, Waiter::Person(format!("keeps what came back: {}", id.short())), |reply| Input::Heard {
                     stmt,
                     locked,
                     unfit: None,
-                    returned: true,
+                    came: Came::Back(receipt.clone()),
                     reply,
                 });
             }
         }
         let peer = self.nodes[from].pid();
-        self.tell(n, Input::ThreadsLevel(peer));
+        if !more {
+            self.tell(n, Input::ThreadsLevel(peer));
+        }
     }
 
     /// A durable fact, as the judge of deliveries sees it.

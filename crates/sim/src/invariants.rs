@@ -580,7 +580,7 @@ fn is_out(world: &World, node: &Node) -> bool {
     let objects =
         |other: &Node| other.book.words.said.iter().any(|((_, of), said)| *of == node.pid() && said.objects());
     let parts = |other: &Node| other.between(&node.pid()) == Between::Nothing;
-    world.nodes.iter().filter(|o| o.honest()).any(|o| (objects(o) || left(o)) && parts(o))
+    world.nodes.iter().any(|o| (o.honest() && objects(o) || left(o)) && parts(o))
 }
 
 fn has_left(world: &World, pid: &Pid) -> bool {

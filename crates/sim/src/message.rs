@@ -1,6 +1,7 @@
 //! What nodes say to each other here: the messages of the wire, already decoded and unsealed.
 
 use lapwing_engine::federation::Plane;
+use lapwing_record::cbor::Bytes;
 use lapwing_record::entry::Entry;
 use lapwing_record::id::{Digest, EntryId};
 use lapwing_record::membership::Application;
@@ -23,7 +24,7 @@ pub enum Message {
     /// The root of a plane's heads here.
     Ask(Req, Plane, Digest),
     /// The heads there; none if the roots are equal.
-    Heads(Req, Plane, Option<Vec<HeadRow>>),
+    Heads(Req, Option<Vec<HeadRow>>),
     /// Ranges of logs.
     Want(Req, Vec<Want>),
     /// The entries asked for.
@@ -38,8 +39,8 @@ pub enum Message {
     Delivered(Req, Box<Delivered>),
     /// What a restored node has of its cases with the other.
     Level(Req, Vec<ThreadHeads>),
-    /// What it lacks, as it was signed.
-    Returned(Req, Vec<Vec<u8>>),
+    /// What it lacks, as it was signed, with the receipts that it gave; and whether there is more.
+    Returned(Req, Vec<(Vec<u8>, Option<Bytes>)>, bool),
 }
 
 impl Message {
@@ -59,8 +60,8 @@ impl Message {
             Message::Push(e) => format!("push {}", entry(e)),
             Message::Ack(id, _) => format!("signed for {}", id.short()),
             Message::Ask(req, plane, root) => format!("#{req} heads of {plane:?}? mine: {}", root.short()),
-            Message::Heads(req, _, None) => format!("#{req} equal"),
-            Message::Heads(req, _, Some(rows)) => format!("#{req} {} heads", rows.len()),
+            Message::Heads(req, None) => format!("#{req} equal"),
+            Message::Heads(req, Some(rows)) => format!("#{req} {} heads", rows.len()),
             Message::Want(req, wants) => format!("#{req} wants {} ranges", wants.len()),
             Message::Batch(req, entries) => {
                 format!("#{req} entries: {}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
@@ -74,7 +75,7 @@ impl Message {
                 Delivered::Refused((why, words)) => format!("#{req} refused: {why}: {words}"),
             },
             Message::Level(req, heads) => format!("#{req} compares {} cases", heads.len()),
-            Message::Returned(req, signed) => format!("#{req} returns {} statements", signed.len()),
+            Message::Returned(req, signed, _) => format!("#{req} returns {} statements", signed.len()),
         }
     }
 }

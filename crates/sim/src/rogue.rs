@@ -221,8 +221,8 @@ impl World {
     /// where they stood.
     fn burgle(&mut self, n: usize) {
         let node = &self.nodes[n];
-        let ends: Vec<Anchor> =
-            node.engine.high_water().into_iter().map(|(log, seq, id)| Anchor { log, seq, id }).collect();
+        let ends = node.engine.high_water().unwrap_or_default();
+        let ends: Vec<Anchor> = ends.into_iter().map(|(log, seq, id)| Anchor { log, seq, id }).collect();
         let subjects: Vec<Pid> = self.strangers_to(n).collect();
         let mut items = Vec::new();
         for of in subjects {

@@ -168,7 +168,8 @@ fn calm(world: &mut World) {
     world.breaks(Fault::Heal);
     for n in 0..world.nodes.len() {
         // whoever sets a clock right starts the node anew
-        if world.nodes[n].role == Role::Honest && world.nodes[n].offset.abs() > 2_000 {
+        let off = world.nodes[n].offset.abs() > 2_000 || world.nodes[n].engine.clock_doubt().is_some();
+        if world.nodes[n].role == Role::Honest && off {
             world.crash(n);
             world.nodes[n].offset = 0;
         }

@@ -12,7 +12,7 @@ use lapwing_engine::case::Case;
 use lapwing_engine::engine::{Config, Engine};
 use lapwing_engine::fact::Fact;
 use lapwing_engine::federation::Federation;
-use lapwing_engine::step::{Answer, Effect, Input};
+use lapwing_engine::step::{Answer, Came, Effect, Input};
 use lapwing_record::cbor::{Bytes, encode};
 use lapwing_record::entry::{Draft, Entry, EntryType, LogKind};
 use lapwing_record::id::{EntryId, MsgId, ThreadId};
@@ -172,7 +172,7 @@ pub fn receipted(mut bytes: &[u8]) -> usize {
         for _ in 0..=(how >> 2 & 1) {
             let locked = Bytes(encode(&signed));
             let step = live.handle(
-                Input::Heard { stmt: Box::new(verified.clone()), locked, unfit: None, returned: false, reply: 1 },
+                Input::Heard { stmt: Box::new(verified.clone()), locked, unfit: None, came: Came::Delivered, reply: 1 },
                 NOW + count as u64,
             );
             let mut answers = step.effects.iter().filter_map(|effect| match effect {

@@ -10,7 +10,7 @@
     targets   a-e agencies  p q private  o observer  v-z founders  f-m motions
     standing  founders, then classes in the order given: p s o c l
 
-The rules are the model's but for one (docs/protocol.md 4.4): of what a contested log says, only a clearance that stands
+The rules are the model's but for one (docs/protocol.md 4.6): of what a contested log says, only a clearance that stands
 before the fork makes an objection late. In the model a clearance on any branch does, so a feed key alone could end an
 objection of officers: against sentences 4 and 12. With it no answer depends on the order of branches; in the model seven did.
 """

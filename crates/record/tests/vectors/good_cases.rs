@@ -18,8 +18,8 @@ use lapwing_record::sign::{Context, Sign1};
 use lapwing_record::statement::*;
 use lapwing_record::testkit::TestRng;
 use lapwing_record::wire::{
-    Ack, ApplyAnswer, ApplyRequest, AskHeads, Batch, BlobAnswer, CaseAnswer, CaseRequest, HeadRow, Hello, Plane,
-    ReachAnswer, ReachRequest, Reached, Root, SyncAnswer, SyncRequest, ThreadHeads, Want,
+    Ack, ApplyAnswer, ApplyRequest, AskHeads, Batch, BlobAnswer, CaseAnswer, CaseRequest, GivenBack, HeadRow, Hello,
+    Plane, ReachAnswer, ReachRequest, Reached, Root, SyncAnswer, SyncRequest, ThreadHeads, Want,
 };
 use lapwing_record::{blob, locked};
 use serde_json::{Value as Json, json};
@@ -408,6 +408,9 @@ pub fn messages(w: &World) -> (&'static str, Json) {
     let (thread, piece) = (ThreadId([8; 32]), Digest([3; 32]));
     let ack = Sign1::sign(&h.feed, &w.network, Context::Ack, encode(&Ack { by: h.pid(), entry: first.id() }));
     let heads = ThreadHeads { thread, own: 2, theirs: 1 };
+    let given = |receipt: Option<&Sign1>| {
+        vec![GivenBack { sealed: sealed.clone(), receipt: receipt.map(|r| Bytes(encode(r))) }]
+    };
     let nid: NetworkId = w.network;
     let text = |s: &str| s.to_owned();
     let reached = |outcome| (text("/ip4/192.0.2.7/tcp/7420"), outcome);
@@ -422,7 +425,7 @@ pub fn messages(w: &World) -> (&'static str, Json) {
         ("sync-answer", "buckets", encode(&SyncAnswer::Buckets(vec![[1; 8]; 256]))),
         ("sync-answer", "heads", encode(&SyncAnswer::Heads(vec![head]))),
         ("sync-answer", "batch", encode(&SyncAnswer::Batch(Batch { entries: vec![first], more: true }))),
-        ("sync-answer", "acks", encode(&SyncAnswer::Acks(vec![ack]))),
+        ("sync-answer", "acks", encode(&SyncAnswer::Acks(vec![ack.clone()]))),
         ("sync-answer", "refused", encode(&SyncAnswer::Refused(text("not for you")))),
         ("apply-request", "submit", encode(&ApplyRequest::Submit(w.hangang.application(&nid)))),
         ("apply-request", "status", encode(&ApplyRequest::Status(w.hangang.pid()))),
@@ -430,7 +433,8 @@ pub fn messages(w: &World) -> (&'static str, Json) {
         ("apply-answer", "refused", encode(&ApplyAnswer::Refused(text("full")))),
         ("case-request", "sealed", encode(&CaseRequest::Sealed(sealed.clone()))),
         ("case-request", "level", encode(&CaseRequest::Level(vec![heads]))),
-        ("case-answer", "returned", encode(&CaseAnswer::Returned((vec![sealed], false)))),
+        ("case-answer", "returned", encode(&CaseAnswer::Returned((given(None), false)))),
+        ("case-answer", "returned with a receipt", encode(&CaseAnswer::Returned((given(Some(&ack)), true)))),
         ("case-answer", "refused", encode(&CaseAnswer::Refused(text("later")))),
         ("delivered", "refused", encode(&Delivered::Refused((Refusal::Gap, text("message 1 is next"))))),
         ("blob-request-message", "hashes", encode(&lapwing_record::wire::BlobRequest::Pieces((thread, piece, 0)))),
