@@ -471,6 +471,13 @@ async fn after_a_restore_each_side_returns_what_the_other_lacks_of_their_cases()
     tell(&na.office, thread, b.pid(), Kind::Supplement, "192.0.2.7").await.unwrap();
     let later = submit(&na.office, b.pid()).await;
     until("both receipts", || receipted(&na.office, &thread) && receipted(&na.office, &later)).await;
+    let gave = || {
+        let question = na.office.view().state.case(&thread)?.answered.first()?.clone();
+        Some((question.at, question.receipt?))
+    };
+    until("the receipt for the question", || gave().is_some()).await;
+    let receipt = gave();
+    until("it is at the other side", || nb.office.view().state.outbox.size() == 0).await;
     // so that the high-water file tells the copy from the original; what nobody else holds could never come back
     na.office.command(Command::Write { kind: EntryType::Contact, body: encode(&contact()) }).await.unwrap();
     until("the other side holds the newest entry", || sees_contact(&nb.office, &a.pid())).await;
@@ -485,6 +492,8 @@ async fn after_a_restore_each_side_returns_what_the_other_lacks_of_their_cases()
         first.is_some_and(|c| c.asked.len() == 2 && c.answered.len() == 1) && second.is_some_and(|c| c.asked.len() == 1)
     })
     .await;
+    let question = na.office.view().state.case(&thread).unwrap().answered[0].clone();
+    assert_eq!(Some((question.at, question.receipt.unwrap())), receipt, "with the receipt that it gave then");
     until("it may speak", || na.office.view().head == HeadCheck::Done && !na.office.view().must_level(&b.pid())).await;
     // and the chain goes on where it was, at both ends
     tell(&na.office, thread, b.pid(), Kind::Supplement, "and 192.0.2.8").await.unwrap();
