@@ -11,6 +11,7 @@ use crate::line::{self, Says};
 use crate::membership::{Act, Item, Standing, Target, Word};
 use crate::mutation::{Mutation, broken};
 use crate::step::Step;
+use crate::window::Window;
 use lapwing_record::cbor::encode;
 use lapwing_record::charter::DAY_MS;
 use lapwing_record::entry::{EntryType, LogKind};
@@ -70,31 +71,26 @@ impl Engine {
     }
 
     /// When this node noted what it noted. What an earlier life noted by a clock that was ahead counts from the start.
-    fn noted(&self) -> Arc<BTreeMap<Target, u64>> {
+    fn noted(&self) -> Arc<BTreeMap<Target, Window>> {
         let mut noted = self.state.noted.clone();
         // asked after every input: nothing is copied where no clock was wrong
         if !self.noted_ahead.is_empty() {
             let ahead = Arc::make_mut(&mut noted).iter_mut().filter(|(t, _)| self.noted_ahead.contains(t));
-            ahead.for_each(|(_, at)| *at = self.started);
+            ahead.for_each(|(_, window)| window.noted = self.started);
         }
         noted
     }
 
-    /// Milliseconds UTC at which this node's own window for a target ends.
-    pub(crate) fn window_end(&self, noted: u64) -> u64 {
-        let window = self.state.federation.params().window_ms;
-        let end = noted + window;
-        // a window that ran out while the node was down: its people get some time first
-        if end < self.started { self.started + window.min(DAY_MS) } else { end }
-    }
-
-    fn may_clear(&self, target: Target, noted: &BTreeMap<Target, u64>, now: u64) -> bool {
-        let Some(at) = noted.get(&target) else { return false };
-        let params = self.state.federation.params();
-        let lapsed = now > at + params.window_ms + params.grace_ms + 90 * DAY_MS;
+    fn may_clear(&self, target: Target, noted: &BTreeMap<Target, Window>, now: u64) -> bool {
+        let Some(window) = noted.get(&target) else { return false };
+        let lapsed = now > window.lapses();
         let objects =
             self.state.federation.roster().ruling(self.state.me, target).is_some_and(|r| r.act == Act::Object);
-        self.config.auto_clear && !lapsed && !objects && now >= self.window_end(*at) && self.people_were_told(target)
+        self.config.auto_clear
+            && !lapsed
+            && !objects
+            && now >= window.end(self.started)
+            && self.people_were_told(target)
     }
 
     /// Whether the people know of the target: a node whose notices fail does not clear.
@@ -138,10 +134,9 @@ impl Engine {
     }
 
     /// An excuse for agencies that have been silent beyond W + G on something that this node has cleared.
-    fn due_excuse(&self, noted: &BTreeMap<Target, u64>, now: u64) -> Option<Excuse> {
-        let params = self.state.federation.params();
+    fn due_excuse(&self, noted: &BTreeMap<Target, Window>, now: u64) -> Option<Excuse> {
         let roster = self.state.federation.roster();
-        let due = noted.iter().filter(|(_, at)| now >= **at + params.window_ms + params.grace_ms);
+        let due = noted.iter().filter(|(_, window)| now >= window.grace_end());
         for (target, _) in due {
             if let Target::Participant(pid) = target
                 && !matches!(roster.standing(*pid), Some(Standing::Candidate | Standing::Objected))
@@ -210,7 +205,6 @@ impl Engine {
         if !self.on_duty() {
             return None;
         }
-        let params = self.state.federation.params();
         let roster = self.state.federation.roster();
         let open = |t: &Target| match t {
             Target::Participant(pid) => {
@@ -220,15 +214,9 @@ impl Engine {
             Target::Motion(_) => true,
         };
         let noted = self.noted();
-        let ends = noted.iter().filter(|(t, _)| open(t)).flat_map(|(_, at)| {
-            let at = *at;
-            let end = self.window_end(at);
-            [
-                end,
-                at + params.window_ms + params.grace_ms,
-                end.saturating_sub(72 * HOUR_MS),
-                end.saturating_sub(24 * HOUR_MS),
-            ]
+        let ends = noted.iter().filter(|(t, _)| open(t)).flat_map(|(_, window)| {
+            let end = window.end(self.started);
+            [end, window.grace_end(), end.saturating_sub(72 * HOUR_MS), end.saturating_sub(24 * HOUR_MS)]
         });
         ends.filter(|at| *at > now).min()
     }
@@ -243,10 +231,9 @@ impl Engine {
         if !self.on_duty() || !self.config.auto_clear {
             return;
         }
-        let window = self.state.federation.params().window_ms;
         let noted = self.noted();
-        for (&target, &at) in noted.iter() {
-            let end = self.window_end(at);
+        for (&target, window) in noted.iter() {
+            let end = window.end(self.started);
             if now >= end || self.has_cleared(target) {
                 continue;
             }
@@ -255,7 +242,7 @@ impl Engine {
                 Target::Motion(id) => (None, Some(Digest(id.0))),
             };
             for (hours, kind) in [(72, NoticeKind::WindowEnds72), (24, NoticeKind::WindowEnds24)] {
-                if window > hours * HOUR_MS && now + hours * HOUR_MS >= end {
+                if window.window_ms > hours * HOUR_MS && now + hours * HOUR_MS >= end {
                     self.notice(kind, about, subject, Some(end), now, step);
                 }
             }

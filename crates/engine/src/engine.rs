@@ -192,7 +192,7 @@ impl Engine {
         erased: &[ThreadId],
     ) -> Step {
         self.started = now;
-        self.noted_ahead = self.state.noted.iter().filter(|(_, at)| **at > now).map(|(target, _)| *target).collect();
+        self.noted_ahead = self.state.noted.iter().filter(|(_, w)| w.noted > now).map(|(target, _)| *target).collect();
         let mut step = Step::default();
         for thread in erased {
             if self.state.case(thread).is_some_and(|c| c.erased.is_none()) {

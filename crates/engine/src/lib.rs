@@ -42,3 +42,4 @@ pub mod release;
 pub mod sealing;
 pub mod state;
 pub mod step;
+pub mod window;

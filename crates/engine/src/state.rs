@@ -11,6 +11,7 @@ use crate::federation::{Changes, Federation};
 use crate::internal::{Absence, Internal, Matter, Note};
 use crate::line::Line;
 use crate::membership::{Item, Standing, Target, Word};
+use crate::window::Window;
 use lapwing_record::audit::Trail;
 use lapwing_record::cbor::Bytes;
 use lapwing_record::charter::DAY_MS;
@@ -95,8 +96,8 @@ pub struct State {
     pub reached: Arc<BTreeMap<Digest, u64>>,
     /// Names the state of the roster now: [`Federation::state_digest`].
     pub digest: Digest,
-    /// When this node noted each target, by its own log.
-    pub noted: Arc<BTreeMap<Target, u64>>,
+    /// The windows that began when this node noted each target, by its own log.
+    pub noted: Arc<BTreeMap<Target, Window>>,
     /// How far the audit trail goes.
     pub trail: Trail,
     /// Facts applied, rows of the audit trail left out.
@@ -369,14 +370,15 @@ impl State {
         let author = self.federation.author(&self.me).expect("hosted");
         let newest = author.newest(LogKind::Pub).stem.last().filter(|l| l.id == *id);
         let lines: Vec<&Line> = newest.map_or_else(|| author.listed(LogKind::Pub).collect(), |l| vec![l]);
+        let params = self.federation.params();
         let noted = Arc::make_mut(&mut self.noted);
-        if newest.is_none() {
-            noted.clear();
-        }
+        let before = if newest.is_none() { std::mem::take(noted) } else { BTreeMap::new() };
         for line in lines {
             for item in line.items() {
                 if let Item::Said { target, word: Word::Noted } = item {
-                    noted.entry(*target).or_insert(line.clock.min(at));
+                    let window = Window::new(line.clock.min(at), &params);
+                    let window = before.get(target).map_or(window, |b| Window { noted: window.noted, ..*b });
+                    noted.entry(*target).or_insert(window);
                 }
             }
         }

@@ -10,7 +10,7 @@ use lapwing_engine::federation::Plane;
 use lapwing_engine::membership::Standing;
 use lapwing_engine::step::{Answer, Ask, Command, Effect, Input, Refused, Step};
 use lapwing_record::cbor::{decode, encode};
-use lapwing_record::charter::CharterFile;
+use lapwing_record::charter::{CharterFile, Params};
 use lapwing_record::entry::{Entry, EntryType, LogKind};
 use lapwing_record::id::{NetworkId, Pid};
 use lapwing_record::identity::{Act, Category, Leave};
@@ -450,6 +450,43 @@ fn an_amendment_is_adopted_when_nobody_objects() {
     }
     for at in ["harbor", "polder"] {
         assert_eq!(w.nodes[at].engine.state().federation.params(), params, "at {at}");
+    }
+}
+
+#[test]
+fn an_amendment_changes_no_window_that_runs() {
+    let mut w = World::founded(&["harbor", "polder"]);
+    let before = w.introduce("harbor", TestAgency::named("amazon"));
+    w.pass(1, &[]);
+    let params = Params { window_ms: 100, grace_ms: 100, ..w.charter.charter.params.clone() };
+    let ask = Ask::Motion { params: params.clone(), expires: w.now + 100_000, statement: "less time".into() };
+    let Ok(Answer::Proposal(id)) = w.command("harbor", Command::Propose(ask)) else { panic!("a proposal") };
+    w.approve("harbor", id).unwrap();
+    w.sync(&[]);
+    let (motion, ..) = w.nodes["polder"].engine.state().federation.motions().next().unwrap();
+    for who in ["harbor", "polder"] {
+        let ask = Ask::Stance { act: Act::Consent, target: Target::Motion(motion), reason: None, salt: [7; 16] };
+        let Ok(Answer::Proposal(id)) = w.command(who, Command::Propose(ask)) else { panic!("a proposal") };
+        w.approve(who, id).unwrap();
+    }
+    w.sync(&[]);
+    w.pass(1, &[]);
+    assert_eq!(w.nodes["polder"].engine.state().federation.params(), params, "it is in force");
+
+    // people were told of a second: until then they may object, whatever was adopted meanwhile
+    w.pass(400, &[]);
+    w.pass(400, &[]);
+    assert_eq!(w.nodes["polder"].engine.state().federation.standing(&before), Some(Standing::Candidate));
+    let later = w.introduce("harbor", TestAgency::named("savanna"));
+    w.pass(1, &[]);
+    w.pass(101, &[]);
+    w.pass(1, &[]);
+    assert_eq!(w.standing("polder", "savanna"), Some(Standing::Participant), "what was noted after it runs by it");
+    assert_eq!(w.nodes["polder"].engine.state().federation.standing(&before), Some(Standing::Candidate));
+    w.pass(200, &[]);
+    w.pass(1, &[]);
+    for pid in [before, later] {
+        assert_eq!(w.nodes["polder"].engine.state().federation.standing(&pid), Some(Standing::Participant));
     }
 }
 

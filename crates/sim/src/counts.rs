@@ -41,6 +41,10 @@ counts! {
     objections,
     /// Objections withdrawn.
     withdrawals,
+    /// Amendments that officers moved.
+    motions,
+    /// Amendments in force at the end.
+    amendments,
     /// Participants that left.
     departures,
     /// Excuses of silent agencies signed by honest nodes.

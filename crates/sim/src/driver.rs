@@ -210,7 +210,7 @@ impl World {
             }
             (Waiter::Heard(from, req, id), Ok(answer)) => self.answer_statement(n, from, req, id, answer),
             (Waiter::Applied(pid), Ok(_)) => self.tell_people_of_applicant(n, pid),
-            (Waiter::Vote(of), Ok(Answer::Proposal(id))) => self.approve(n, of, id),
+            (Waiter::Vote(of), Ok(Answer::Proposal(id))) => self.approve(n, &of, id),
             (Waiter::Person(what), Err(refused)) => {
                 self.counts.refused += 1;
                 self.note(n, None, format!("{what}: refused: {refused}"));

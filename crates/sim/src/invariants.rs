@@ -165,6 +165,9 @@ pub fn invariant_03_all_heads_equal(world: &World) -> Result<(), String> {
         if node.view.federation.state_digest() != other.view.federation.state_digest() {
             return Err(format!("{} and {} see different standings", other.name(), node.name()));
         }
+        if node.view.federation.amendments() != other.view.federation.amendments() {
+            return Err(format!("{} and {} go by different Params", other.name(), node.name()));
+        }
         if directory(&node.view.federation) != directory(&other.view.federation) {
             return Err(format!("{} and {} have different directories", other.name(), node.name()));
         }
@@ -607,7 +610,7 @@ fn name(world: &World, pid: &Pid) -> String {
 /// When the first founder noted a participant, in virtual time.
 fn federation_saw(world: &World, pid: &Pid) -> Option<u64> {
     let target = lapwing_engine::membership::Target::Participant(*pid);
-    let noted = world.nodes[..world.founders].iter().filter_map(|f| f.view.noted.get(&target).copied());
+    let noted = world.nodes[..world.founders].iter().filter_map(|f| f.view.noted.get(&target).map(|w| w.noted));
     noted.min()
 }
 

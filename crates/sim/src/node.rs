@@ -66,8 +66,8 @@ pub enum Waiter {
     Heard(usize, Req, MsgId),
     /// An application came.
     Applied(Pid),
-    /// An officer wants to vote.
-    Vote(Pid),
+    /// An officer wants to vote on this.
+    Vote(String),
     /// A person wanted something else done: what, for the trace.
     Person(String),
 }
@@ -263,8 +263,8 @@ pub fn state_name(state: &State) -> Digest {
     for pid in state.inbox.keys() {
         bytes.extend(encode(pid));
     }
-    for (target, at) in state.noted.iter() {
-        bytes.extend(encode(&(*target, *at)));
+    for (target, window) in state.noted.iter() {
+        bytes.extend(encode(&(*target, window.noted, window.window_ms, window.grace_ms)));
     }
     Digest(HashOf::State.hash(&bytes))
 }

@@ -2,13 +2,13 @@
 
 use crate::message::Message;
 use crate::node::{Node, Waiter};
-use crate::world::{Event, World};
+use crate::world::{Event, WINDOW_MS, World};
 use lapwing_engine::engine::HeadCheck;
 use lapwing_engine::fact::{Notice, NoticeKind};
 use lapwing_engine::membership::{Standing, Target};
 use lapwing_engine::step::{Ask, Command, Input, Lock, Saying};
 use lapwing_record::cbor::{Bytes, encode};
-use lapwing_record::charter::DAY_MS;
+use lapwing_record::charter::{DAY_MS, Params};
 use lapwing_record::directory::KemKey;
 use lapwing_record::entry::{EntryType, LogKind};
 use lapwing_record::form::sample;
@@ -26,7 +26,9 @@ pub enum Act {
     /// Makes up its mind about an applicant.
     Judge(Pid),
     /// Votes; so many attempts are left.
-    Vote(Pid, Approved, u8),
+    Vote(Target, Approved, u8),
+    /// Moves an amendment.
+    Move,
     /// Takes the agency out of the federation.
     Leave,
     /// Refers a case to somebody.
@@ -43,6 +45,14 @@ pub enum Act {
     Steal,
     /// An adversary begins.
     Attack,
+}
+
+/// What is voted on, for the trace.
+fn in_short(target: Target) -> String {
+    match target {
+        Target::Participant(pid) => pid.short(),
+        Target::Motion(id) => format!("motion {}", id.short()),
+    }
 }
 
 impl World {
@@ -87,8 +97,11 @@ impl World {
     pub(crate) fn tell_people(&mut self, n: usize, notice: &Notice) {
         match (notice.kind, notice.about, notice.subject) {
             (NoticeKind::Introduced, Some(pid), _) if self.nodes[n].agency.is_agency() => {
-                let later = self.dice.between(500, crate::world::WINDOW_MS);
+                let later = self.dice.between(500, WINDOW_MS);
                 self.after(later, Event::Person(n, Act::Judge(pid)));
+            }
+            (NoticeKind::AmendmentMoved, _, Some(motion)) if self.nodes[n].agency.is_agency() => {
+                self.weigh(n, EntryId(motion.0));
             }
             (NoticeKind::ReferralStored, _, Some(thread)) => {
                 let later = self.dice.between(500, 20_000);
@@ -113,7 +126,8 @@ impl World {
             }
             Act::Judge(pid) => self.judge(n, pid),
             Act::Vote(_, Approved::Object, _) if self.quiet => {}
-            Act::Vote(pid, act, tries) => self.vote(n, pid, act, tries),
+            Act::Vote(target, act, tries) => self.vote(n, target, act, tries),
+            Act::Move => self.move_amendment(n),
             Act::Leave => self.leave(n),
             Act::Assert => self.assert_current(n),
             Act::Refer => self.refer(n),
@@ -128,18 +142,18 @@ impl World {
     fn judge(&mut self, n: usize, pid: Pid) {
         match self.dice.below(100) {
             0..40 => {
-                self.vote(n, pid, Approved::Consent, 3);
+                self.vote(n, Target::Participant(pid), Approved::Consent, 3);
                 self.changes_mind(n, pid, 15, Approved::Object);
             }
             40..52 if !self.quiet => {
-                self.vote(n, pid, Approved::Object, 3);
+                self.vote(n, Target::Participant(pid), Approved::Object, 3);
                 self.changes_mind(n, pid, 60, Approved::Withdraw);
             }
             // asleep for long: perhaps the others have excused it meanwhile
             52..60 if !self.quiet => {
                 let later = self.dice.between(20_000, 90_000);
                 let act = if self.dice.chance(50) { Approved::Object } else { Approved::Consent };
-                self.after(later, Event::Person(n, Act::Vote(pid, act, 3)));
+                self.after(later, Event::Person(n, Act::Vote(Target::Participant(pid), act, 3)));
             }
             // asleep: the window speaks
             _ => {}
@@ -149,12 +163,11 @@ impl World {
     fn changes_mind(&mut self, n: usize, pid: Pid, percent: u64, to: Approved) {
         if self.dice.chance(percent) && !self.quiet {
             let later = self.dice.between(10_000, 60_000);
-            self.after(later, Event::Person(n, Act::Vote(pid, to, 3)));
+            self.after(later, Event::Person(n, Act::Vote(Target::Participant(pid), to, 3)));
         }
     }
 
-    fn vote(&mut self, n: usize, pid: Pid, act: Approved, tries: u8) {
-        let target = Target::Participant(pid);
+    fn vote(&mut self, n: usize, target: Target, act: Approved, tries: u8) {
         let roster = self.nodes[n].view.federation.roster();
         let ruling = roster.ruling(self.nodes[n].pid(), target).map(|r| r.act);
         let done = match act {
@@ -169,28 +182,51 @@ impl World {
             let reason = (act == Approved::Object).then(|| format!("reason of {}", self.nodes[n].name()));
             let salt = self.dice.bytes();
             let ask = Ask::Stance { act, target, reason, salt };
-            self.note(n, None, format!("an officer wants to {act} {}", pid.short()));
-            self.command(n, Waiter::Vote(pid), Command::Propose(ask));
+            let of = in_short(target);
+            self.note(n, None, format!("an officer wants to {act} {of}"));
+            self.command(n, Waiter::Vote(of), Command::Propose(ask));
         }
         // looked at again: a crash, or a node that may not sign yet, loses nothing but time
         if tries > 0 {
             let later = self.dice.between(5_000, 12_000);
-            self.after(later, Event::Person(n, Act::Vote(pid, act, tries - 1)));
+            self.after(later, Event::Person(n, Act::Vote(target, act, tries - 1)));
         }
     }
 
     /// Officers sign a proposal.
-    pub(crate) fn approve(&mut self, n: usize, of: Pid, id: Digest) {
+    pub(crate) fn approve(&mut self, n: usize, of: &str, id: Digest) {
         let node = &self.nodes[n];
         let Some(open) = node.engine.state().proposals.get(&id) else { return };
         match open.proposal.act {
             Approved::Consent => self.counts.consents += 1,
             Approved::Object => self.counts.objections += 1,
+            Approved::Motion => self.counts.motions += 1,
             _ => self.counts.withdrawals += 1,
         }
         let by = open.proposal.approval(node.pid()).sign(&node.officer(node.epoch()), &self.network);
-        let what = format!("officers sign: {} of {}", open.proposal.act, of.short());
+        let what = format!("officers sign: {} of {of}", open.proposal.act);
         self.command(n, Waiter::Person(what), Command::Approve { proposal: id, by });
+    }
+
+    /// Officers would have another window from now on.
+    fn move_amendment(&mut self, n: usize) {
+        let params = self.nodes[n].view.federation.params();
+        let window_ms = self.dice.between(WINDOW_MS / 2, WINDOW_MS * 3 / 2);
+        let expires = self.clock(n) + self.dice.between(WINDOW_MS, WINDOW_MS * 4);
+        let statement = format!("{window_ms} ms are enough");
+        let ask = Ask::Motion { params: Params { window_ms, ..params }, expires, statement };
+        self.command(n, Waiter::Vote("the window".into()), Command::Propose(ask));
+    }
+
+    /// An officer makes up its mind about a motion of others.
+    fn weigh(&mut self, n: usize, motion: EntryId) {
+        let act = match self.dice.below(100) {
+            0..35 => Approved::Consent,
+            35..55 if !self.quiet => Approved::Object,
+            _ => return,
+        };
+        let later = self.dice.between(500, WINDOW_MS);
+        self.after(later, Event::Person(n, Act::Vote(Target::Motion(motion), act, 2)));
     }
 
     fn assert_current(&mut self, n: usize) {

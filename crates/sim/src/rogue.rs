@@ -212,7 +212,7 @@ impl World {
             let subjects: Vec<Pid> = self.strangers_to(other).collect();
             if let Some(of) = self.dice.pick(&subjects).filter(|_| self.nodes[other].agency.is_agency()) {
                 let later = self.dice.between(90_000, 150_000);
-                self.after(later, Event::Person(other, Act::Vote(of, Approved::Object, 3)));
+                self.after(later, Event::Person(other, Act::Vote(Target::Participant(of), Approved::Object, 3)));
             }
         }
     }
@@ -304,8 +304,8 @@ impl World {
         let known: Vec<Pid> =
             self.strangers_to(n).filter(|p| self.nodes[n].view.federation.author(p).is_some()).collect();
         if let Some(of) = self.dice.pick(&known) {
-            self.after(0, Event::Person(n, Act::Vote(of, Approved::Consent, 0)));
-            self.after(6_000, Event::Person(n, Act::Vote(of, Approved::Object, 0)));
+            self.after(0, Event::Person(n, Act::Vote(Target::Participant(of), Approved::Consent, 0)));
+            self.after(6_000, Event::Person(n, Act::Vote(Target::Participant(of), Approved::Object, 0)));
         }
         self.after(12_000, Event::Person(n, Act::Steal));
     }

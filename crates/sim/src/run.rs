@@ -1,6 +1,7 @@
 //! One run: a founding, a busy time in which everything goes wrong, a quiet time in which all must agree again.
 
 use crate::counts::Counts;
+use crate::dice::Dice;
 use crate::invariants;
 use crate::mutant::Mutant;
 use crate::node::Role;
@@ -64,6 +65,7 @@ fn play(world: &mut World) -> Result<(), (&'static str, String)> {
         world.start(n, None);
     }
     plan(world);
+    plan_amendments(world);
     go(world, BEGIN + BUSY_MS)?;
     calm(world);
     let mut end = BEGIN + BUSY_MS + QUIET_MS;
@@ -74,6 +76,8 @@ fn play(world: &mut World) -> Result<(), (&'static str, String)> {
         go(world, end)?;
     }
     world.changed = (0..world.nodes.len()).collect();
+    let adopted = world.nodes.iter().map(|n| n.view.federation.amendments().0.len() as u64).max();
+    world.counts.amendments += adopted.unwrap_or(0);
     invariants::at_the_end(world)
 }
 
@@ -158,6 +162,18 @@ fn plan(world: &mut World) {
         let n = world.dice.below(all as u64) as usize;
         let at = world.dice.between(BUSY_MS / 2, BUSY_MS);
         world.after(at, Event::Person(n, Act::Leave));
+    }
+}
+
+/// In one of seven federations officers would have other Params. From dice of their own: the others are not touched by it.
+fn plan_amendments(world: &mut World) {
+    let mut dice = Dice::new(!world.seed);
+    if !dice.chance(15) {
+        return;
+    }
+    for _ in 0..dice.between(1, 3) {
+        let n = dice.below(world.founders as u64) as usize;
+        world.after(dice.between(10_000, BUSY_MS - 40_000), Event::Person(n, Act::Move));
     }
 }
 

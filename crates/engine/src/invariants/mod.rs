@@ -95,6 +95,7 @@ judges!(step: &Look<'_>: OF_STEP:
     invariant_11_contested_storage_grows_to_its_bound,
     invariant_12_officers_words_are_approved,
     invariant_13_counters_are_used_once,
+    invariant_17_what_an_amendment_changed_judges_nothing_before_it,
     invariant_18_nothing_of_a_stranger_is_kept,
     invariant_19_what_is_for_agencies_stands_in_log_2,
     invariant_22_a_promise_has_its_fact,

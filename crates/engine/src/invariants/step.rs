@@ -8,13 +8,14 @@ use crate::engine::HeadCheck;
 use crate::fact::{Fact, NoticeKind, Reserved};
 use crate::federation::Plane;
 use crate::line::Says;
-use crate::membership::{Class, Item, Standing, Word, quorum};
+use crate::membership::{Class, Item, Standing, Target, Word, quorum};
 use crate::state::State;
 use crate::step::{Answer, Effect};
+use crate::window::Window;
 use lapwing_record::cbor::{Bytes, decode, encode};
 use lapwing_record::entry::{Entry, EntryType, Header, LogKind};
 use lapwing_record::id::{Digest, EntryId, MsgId, Pid, ThreadId};
-use lapwing_record::membership::{Approval, Stances};
+use lapwing_record::membership::{Approval, Stances, What};
 use lapwing_record::sign::Sign1;
 use lapwing_record::statement::{Kind, Receipt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -175,6 +176,42 @@ pub fn invariant_13_counters_are_used_once(look: &Look<'_>) -> Result<(), String
         let same = |p: &&crate::state::Pending| (p.proposal.epoch, p.proposal.n) == (new.epoch, new.n);
         if state.proposals.values().filter(same).count() > 1 || look.own().last_number(new.epoch) >= new.n {
             return Err(format!("officers are asked about {} twice", new.n));
+        }
+    }
+    Ok(())
+}
+
+/// What an amendment changed judges nothing before it: a window that has begun keeps its length, a node speaks for its people
+/// only when that has run, and what speaks of motions alone moves nobody's standing.
+pub fn invariant_17_what_an_amendment_changed_judges_nothing_before_it(look: &Look<'_>) -> Result<(), String> {
+    let state = look.state();
+    for (target, window) in look.before.noted.iter() {
+        let now = state.noted.get(target);
+        if now.is_some_and(|now| (now.window_ms, now.grace_ms) != (window.window_ms, window.grace_ms)) {
+            return Err(format!("the window of {target:?} has another length than when it began"));
+        }
+    }
+    for new in look.reserves().filter(|r| r.header.entry_type() == Some(EntryType::Stances)) {
+        let Ok(stances) = Stances::decode(&new.body) else { continue };
+        for item in stances.items.iter().filter(|i| i.what == What::Clear) {
+            let window = state.noted.get(&item.target);
+            let ran = |w: &Window| look.now >= w.noted.saturating_add(w.window_ms);
+            if !window.is_some_and(ran) && !look.after.noted_ahead.contains(&item.target) {
+                return Err(format!("{:?} is cleared while its window runs", item.target));
+            }
+        }
+    }
+    let of_motions = |e: &Entry| {
+        let stances = e.body().filter(|_| e.header().entry_type() == Some(EntryType::Stances)).map(Stances::decode);
+        stances.is_some_and(|s| s.is_ok_and(|s| s.items.iter().all(|i| matches!(i.target, Target::Motion(_)))))
+    };
+    let quiet =
+        |e: &Entry| of_motions(e) && state.federation.author(&e.header().pid).is_some_and(|author| !author.contested());
+    let waited = look.before.federation.waited_for().next().is_some();
+    if !waited && look.kept().next().is_some() && look.kept().all(quiet) {
+        let standings = |s: &State| s.federation.pids().map(|p| (p, s.federation.standing(&p))).collect::<Vec<_>>();
+        if standings(look.before) != standings(state) {
+            return Err("words on a motion moved somebody's standing".into());
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ use crate::membership::{Class, Item, Roster, Standing, Veto, Word};
 use crate::propose::MAX_PROPOSALS;
 use crate::state::{Inbox, Pending};
 use crate::step::{Answer, Effect, Input};
+use crate::window::Window;
 use lapwing_record::cbor::{Bytes, Cbor, encode};
 use lapwing_record::charter::CharterFile;
 use lapwing_record::directory::KemKey;
@@ -23,6 +24,7 @@ use lapwing_record::idlog::IdLog;
 use lapwing_record::membership::{Approval, Stance, Stances, Target, What};
 use lapwing_record::statement::{Kind, Stmt, Tlp};
 use lapwing_record::testkit::{TestAgency, charter_of};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const NOW: u64 = 1_000_000;
@@ -333,6 +335,38 @@ fn a_standing_that_changes_without_an_entry_is_told() {
     let savanna = s.savanna.pid();
     s.admit(savanna);
     assert!(s.judge(invariant_08_without_an_entry_no_standing_changes, &before, Step::default()).is_err());
+}
+
+#[test]
+fn a_window_that_changes_or_is_cut_short_is_told_and_words_on_a_motion_that_move_a_standing() {
+    let judge = invariant_17_what_an_amendment_changed_judges_nothing_before_it;
+    let mut s = Scene::new();
+    let target = Target::Participant(s.savanna.pid());
+    let before = s.state().clone();
+    assert_eq!(s.judge(judge, &before, Step::default()), Ok(()));
+    let window = |noted, window_ms| Window { noted, window_ms, grace_ms: 5 };
+    let clears = |s: &Scene| {
+        let body = encode(&Stances { items: vec![Stance::by_node(What::Clear, target)] });
+        let header = s.header(LogKind::Pub, 1, EntryType::Stances);
+        facts([Fact::Reserved(fact::Reserved { header, body: Bytes(body) })])
+    };
+    assert!(s.judge(judge, &before, clears(&s)).is_err(), "it was never noted");
+    for (noted, length, holds) in [(NOW - 10, 10, true), (NOW - 10, 11, false)] {
+        s.state().noted = Arc::new(BTreeMap::from([(target, window(noted, length))]));
+        assert_eq!(s.judge(judge, &before, clears(&s)).is_ok(), holds);
+    }
+    let running = s.state().clone();
+    s.state().noted = Arc::new(BTreeMap::from([(target, window(NOW - 10, 3))]));
+    assert!(s.judge(judge, &running, Step::default()).is_err(), "it was longer when it began");
+    s.state().noted = running.noted.clone();
+
+    let seat = Stances { items: vec![Stance::by_node(What::Seat, Target::Motion(EntryId([5; 32])))] };
+    let entry = s.next(EntryType::Stances, &seat);
+    let (before, fact) = (s.state().clone(), s.take(entry));
+    assert_eq!(s.judge(judge, &before, facts([fact.clone()])), Ok(()));
+    let savanna = s.savanna.pid();
+    s.admit(savanna);
+    assert!(s.judge(judge, &before, facts([fact])).is_err());
 }
 
 #[test]

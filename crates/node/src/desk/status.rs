@@ -9,13 +9,10 @@ use lapwing_api::types::{HealthItem, Severity, Status, Todo};
 use lapwing_engine::case::Stage;
 use lapwing_engine::engine::HeadCheck;
 use lapwing_engine::federation::Plane;
-use lapwing_engine::membership::{Decisive, Item, Standing, Target, Word};
+use lapwing_engine::membership::{Decisive, Standing, Target};
 use lapwing_engine::state::State;
-use lapwing_record::charter::DAY_MS;
-use lapwing_record::entry::LogKind;
 use lapwing_record::id::Pid;
 use lapwing_record::identity::Class;
-use std::collections::BTreeMap;
 
 /// Lines of one kind at most: the lists have the rest.
 const MAX_LINES: usize = 20;
@@ -97,11 +94,11 @@ fn windows(state: &State, started: u64, now: u64, todo: &mut Vec<Todo>) {
         return;
     }
     let mut open: Vec<(u64, Target)> = Vec::new();
-    for (target, at) in noted(state) {
+    for (&target, window) in state.noted.iter() {
         let silent =
             matches!(state.federation.roster().decisive(state.me, target), Decisive::Nothing | Decisive::Noted);
         if silent && still_asked(state, target, now) {
-            open.push((window_end(state, at, started), target));
+            open.push((window.end(started), target));
         }
     }
     open.sort();
@@ -129,27 +126,6 @@ fn windows(state: &State, started: u64, now: u64, todo: &mut Vec<Todo>) {
         );
         todo.push(line("window_runs", format!("{what}; {when}"), fix));
     }
-}
-
-/// When this node noted each target, by its own log.
-fn noted(state: &State) -> BTreeMap<Target, u64> {
-    let mut noted = BTreeMap::new();
-    let lines = state.federation.author(&state.me).into_iter().flat_map(|a| a.listed(LogKind::Pub));
-    for line in lines {
-        for item in line.items() {
-            if let Item::Said { target, word: Word::Noted } = item {
-                noted.entry(*target).or_insert(line.clock);
-            }
-        }
-    }
-    noted
-}
-
-/// As the engine has it: a window that ran out while the node was down leaves its people some time first.
-fn window_end(state: &State, noted: u64, started: u64) -> u64 {
-    let window = state.federation.params().window_ms;
-    let end = noted.saturating_add(window);
-    if end < started { started.saturating_add(window.min(DAY_MS)) } else { end }
 }
 
 fn still_asked(state: &State, target: Target, now: u64) -> bool {
