@@ -25,6 +25,7 @@ mod duties;
 pub mod engine;
 pub mod fact;
 pub mod federation;
+pub mod head;
 pub mod inbox;
 pub mod internal;
 pub mod invariants;

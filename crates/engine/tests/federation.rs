@@ -4,9 +4,10 @@
 
 use lapwing_engine::author::{Head, Placed};
 use lapwing_engine::between::Between;
-use lapwing_engine::engine::{Config, Engine, HeadCheck};
+use lapwing_engine::engine::{Config, Engine};
 use lapwing_engine::fact::Fact;
 use lapwing_engine::federation::Plane;
+use lapwing_engine::head::HeadCheck;
 use lapwing_engine::membership::Standing;
 use lapwing_engine::step::{Answer, Ask, Command, Effect, Input, Refused, Step};
 use lapwing_record::cbor::{decode, encode};

@@ -13,7 +13,7 @@ use crate::desk::short_name;
 use crate::measure::{Backup, Measured};
 use crate::office::View;
 use lapwing_api::types::{HealthItem, Severity};
-use lapwing_engine::engine::HeadCheck;
+use lapwing_engine::head::HeadCheck;
 use lapwing_engine::membership::Standing;
 use lapwing_record::charter::DAY_MS;
 use lapwing_record::id::Pid;

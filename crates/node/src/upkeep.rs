@@ -47,7 +47,7 @@ pub async fn run(office: Arc<Office>, links: Arc<Links>, restored: PathBuf) {
 fn no_longer_restored(office: &Office, mark: &Path) {
     let view = office.view();
     let compared = || view.state.compared_with_all(view.leveled.as_ref());
-    if view.head != lapwing_engine::engine::HeadCheck::Done || !mark.exists() || !compared() {
+    if view.head != lapwing_engine::head::HeadCheck::Done || !mark.exists() || !compared() {
         return;
     }
     match std::fs::remove_file(mark) {
@@ -81,7 +81,7 @@ fn destroy_old_kem_keys(office: &Office) {
 }
 
 fn active(view: &View) -> bool {
-    view.head == lapwing_engine::engine::HeadCheck::Done && view.state.my_standing() != Some(Standing::Left)
+    view.head == lapwing_engine::head::HeadCheck::Done && view.state.my_standing() != Some(Standing::Left)
 }
 
 /// Publishes where this node is reached, if that changed. True when nothing is to be done.

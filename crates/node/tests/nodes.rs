@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use lapwing_engine::engine::HeadCheck;
+use lapwing_engine::head::HeadCheck;
 use lapwing_engine::membership::Standing;
 use lapwing_engine::step::{Answer, Ask, Command, Input, Lock, Saying};
 use lapwing_net::message::Protocol;

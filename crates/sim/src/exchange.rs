@@ -39,7 +39,7 @@ impl World {
         self.watch_clock(n);
         self.housekeeping(n);
         let peers = self.peers(n);
-        let open = !matches!(self.nodes[n].engine.head(), lapwing_engine::engine::HeadCheck::Done)
+        let open = !matches!(self.nodes[n].engine.head(), lapwing_engine::head::HeadCheck::Done)
             || self.nodes[n].engine.leveled().is_some();
         let apart = !class_known(self, n);
         if open {

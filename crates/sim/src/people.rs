@@ -3,8 +3,8 @@
 use crate::message::Message;
 use crate::node::{Node, Waiter};
 use crate::world::{Event, WINDOW_MS, World};
-use lapwing_engine::engine::HeadCheck;
 use lapwing_engine::fact::{Notice, NoticeKind};
+use lapwing_engine::head::HeadCheck;
 use lapwing_engine::membership::{Standing, Target};
 use lapwing_engine::step::{Ask, Command, Input, Lock, Saying};
 use lapwing_record::cbor::{Bytes, encode};
