@@ -504,9 +504,9 @@ pub fn invariant_27_nobody_falls_back_by_itself(world: &World) -> Result<(), Str
     Ok(())
 }
 
-/// Where everybody is honest and alive, whoever was introduced and is not objected to takes part.
+/// Where everybody is honest and alive, and may sign, whoever was introduced and is not objected to takes part.
 pub fn invariant_27_the_unopposed_are_admitted(world: &World) -> Result<(), String> {
-    if world.nodes.iter().any(|n| n.role != Role::Honest) {
+    if world.nodes.iter().any(|n| n.role != Role::Honest || *n.engine.head() != HeadCheck::Done) {
         return Ok(());
     }
     let Some(node) = settled(world).next() else { return Ok(()) };
