@@ -263,7 +263,7 @@ mod tests {
         let view = View::of(world.engine(), None);
         let lines = todo(&view, Vec::new(), 0, 500);
         let line = lines.iter().find(|t| t.code == "window_runs").unwrap();
-        assert!(line.what.contains("northbank") && line.what.contains("1970-01-01T00:00:01.001Z"), "{}", line.what);
+        assert!(line.what.contains("northbank") && line.what.contains("1970-01-01T00:00:01.000Z"), "{}", line.what);
         assert!(line.fix.contains("lapwing vote object northbank"));
         world.node_says("harbor", What::Clear, "northbank");
         assert!(!codes(&world, 500).contains(&"window_runs".to_owned()));
