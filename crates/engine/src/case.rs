@@ -124,6 +124,16 @@ impl Told {
     pub fn heard(open: Open, at: u64) -> Self {
         Told { open, at, delivery: None, receipt: None, refused: None }
     }
+
+    /// Ours, and the other side has neither receipted nor refused it.
+    pub fn waits(&self) -> bool {
+        self.refused.is_none() && self.delivery.as_ref().is_some_and(|d| d.receipt.is_none())
+    }
+
+    /// Ours: the receipt that came home.
+    pub fn receipted(&self) -> Option<&Bytes> {
+        self.delivery.as_ref().and_then(|d| d.receipt.as_ref()).filter(|r| !r.0.is_empty())
+    }
 }
 
 /// A case.

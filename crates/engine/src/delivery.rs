@@ -6,7 +6,7 @@
 //!                   └── tried ◀┘   5 s doubling to 6 h ±20 %, at once when the peer returns, never silently expired
 //! ```
 
-use crate::case::{Case, Detail, Open, Told};
+use crate::case::{Case, Detail, Open};
 use crate::engine::Engine;
 use crate::fact::{Declined, DeclinedThere, Fact, Heard, NoticeKind, Receipted, Said, Tried};
 use crate::membership::Standing;
@@ -167,8 +167,7 @@ impl Engine {
         for (id, thread) in self.state.outbox.iter() {
             let Some(case) = self.state.case(thread) else { continue };
             let me = self.state.me;
-            let waits = |t: &&Told| t.refused.is_none() && t.delivery.as_ref().is_some_and(|d| d.receipt.is_none());
-            let first = case.side(&me).iter().find(waits);
+            let first = case.side(&me).iter().find(|t| t.waits());
             let Some(told) = first.filter(|t| t.open.id == *id) else { continue };
             let delivery = told.delivery.as_ref().expect("own statements have a delivery");
             if delivery.failed || self.in_flight.contains(id) {

@@ -11,7 +11,7 @@ use lapwing_record::statement::Kind;
 use lapwing_record::wire::ThreadHeads;
 
 /// Statements by case, in the order in which they can be taken; and whether there are more.
-pub type GivenBack<'a> = (Vec<(ThreadId, &'a Told)>, bool);
+pub type ToGiveBack<'a> = (Vec<(ThreadId, &'a Told)>, bool);
 
 impl State {
     /// Why an own statement is held back from `to` for now; none if it may be sealed. A recall goes out also to one that is
@@ -22,12 +22,12 @@ impl State {
     }
 
     /// What `peer` lacks of its cases with us, in the order in which it can take it, and whether there is more that is held:
-    /// after a restore it asks for that before it says anything (annex §7.4). What it never receipted is no less held than
-    /// where it is delivered, and with it what it said itself after that.
+    /// after a restore it asks for that before it says anything (annex §7.4). What still waits for it is no less held than where
+    /// it is delivered, and with it all that comes after that in the case.
     ///
     /// # Errors
-    /// Why not now, in words: there is nothing but what is held, and something of the peer's own follows on it.
-    pub fn to_give_back(&self, peer: &Pid, heads: &[ThreadHeads], now: u64) -> Result<GivenBack<'_>, String> {
+    /// Why not now, in words: there is nothing but what is held, and what the peer had already comes after it.
+    pub fn to_give_back(&self, peer: &Pid, heads: &[ThreadHeads], now: u64) -> Result<ToGiveBack<'_>, String> {
         let (mut out, mut more) = (Vec::new(), None);
         for case in self.cases.values().filter(|c| c.peer(&self.me) == *peer && c.erased.is_none()) {
             let has = heads.iter().find(|h| h.thread == case.thread);
@@ -35,12 +35,13 @@ impl State {
             let lacks = |t: &&Told| t.open.msg_no >= if t.open.from == *peer { own } else { theirs };
             let mut waits = None;
             for told in case.in_order().into_iter().filter(lacks) {
-                let never_had = told.delivery.as_ref().is_some_and(|d| d.receipt.is_none());
-                waits = waits.or_else(|| held(&self.federation, peer, Some(told.open.kind), now).filter(|_| never_had));
+                if waits.is_none() && told.waits() {
+                    waits = held(&self.federation, peer, Some(told.open.kind), now);
+                }
                 match &waits {
                     None => out.push((case.thread, told)),
-                    Some(why) if told.open.from == *peer => more = Some(why.clone()),
-                    Some(_) => {}
+                    Some(_) if told.waits() => {}
+                    Some(why) => more = Some(why.clone()),
                 }
             }
         }

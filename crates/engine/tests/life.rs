@@ -492,3 +492,34 @@ fn what_was_receipted_is_taken_again_after_a_restore_whatever_became_of_its_send
     assert_eq!((case.asked.len(), case.asked[0].at), (1, received), "it was received when it was received");
     w.assert_replayed();
 }
+
+#[test]
+fn what_a_contested_side_had_refused_holds_nothing_back_of_what_it_receipted_after_it() {
+    let mut a = Asking::new();
+    let submit = a.world.engine.state().case(&a.thread).unwrap().asked[0].open.id;
+    let refused = a.says(Kind::Supplement, text("one")).unwrap();
+    let last = a.says(Kind::Supplement, text("two")).unwrap();
+    let (w, thread) = (&mut a.world, a.thread);
+    let by = w.harbor.pid();
+    let receipt =
+        |msg_id| Receipt { msg_id, hash: Digest([1; 32]), received: NOW, status: ReceiptStatus::Stored, by, epoch: 0 };
+    let outcomes = [submit, refused, last].map(|id| match id == refused {
+        true => (id, Delivered::Refused((Refusal::WrongState, "no".into()))),
+        false => (id, Delivered::Receipt(receipt(id).sign(&w.harbor.feed, &w.network))),
+    });
+    for (id, outcome) in outcomes {
+        let step = w.engine.handle(Input::Tried { thread, id, outcome: Ok(outcome) }, w.now);
+        w.keep(step);
+    }
+    // harbor's log is contested, and it asks with an older copy: it had all three
+    for clock in [1, 2] {
+        let key = Bytes(vec![clock; 32]);
+        let kem = KemKey { kid: kem_kid(&key), suite: 1, key, not_before: 0, not_after: NOW * 2 };
+        let entries = vec![w.harbor.entry(&w.network, None, EntryType::KemKey, &kem)];
+        let step = w.engine.handle(Input::Entries { entries, gossiped: false, reply: None }, w.now);
+        w.keep(step);
+    }
+    let (back, more) = w.engine.state().to_give_back(&by, &[], w.now).unwrap();
+    assert_eq!(back.iter().map(|(_, t)| t.open.id).collect::<Vec<_>>(), [submit, refused, last]);
+    assert!(!more);
+}

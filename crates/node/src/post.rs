@@ -219,8 +219,7 @@ fn give_back(office: &Office, peer: &Pid, heads: &[ThreadHeads]) -> CaseAnswer {
             if told.open.from == *peer { their_signed(office, &thread, id) } else { own_signed(office, &thread, id) };
         match signed.and_then(|s| sealed_for(office, peer, &s)) {
             Ok(sealed) => {
-                let receipt = told.delivery.as_ref().and_then(|d| d.receipt.clone()).filter(|r| !r.0.is_empty());
-                let back = GivenBack { sealed: Bytes(encode(&sealed)), receipt };
+                let back = GivenBack { sealed: Bytes(encode(&sealed)), receipt: told.receipted().cloned() };
                 bytes += back.sealed.len() + back.receipt.as_ref().map_or(0, |r| r.len());
                 if bytes > 56 * 1024 && !out.is_empty() {
                     return CaseAnswer::Returned((out, true));
@@ -268,7 +267,7 @@ pub async fn level_threads(office: &Office, links: &Links, peer: Peer, pid: Pid)
                         return;
                     }
                 }
-                if !more || given.is_empty() {
+                if !more {
                     office.tell(Input::ThreadsLevel(pid)).await;
                     return;
                 }

@@ -406,12 +406,12 @@ impl World {
     fn give_back(&mut self, n: usize, from: usize, req: Req, heads: &[ThreadHeads]) {
         let peer = self.nodes[from].pid();
         let Ok((lacking, more)) = self.nodes[n].view.to_give_back(&peer, heads, self.clock(n)) else { return };
-        if lacking.iter().any(|(_, t)| t.delivery.as_ref().is_some_and(|d| d.receipt.is_none())) {
+        if lacking.iter().any(|(_, t)| t.waits()) {
             self.sealed.push((n, from));
         }
-        let receipt = |t: &Told| t.delivery.as_ref().and_then(|d| d.receipt.clone()).filter(|r| !r.0.is_empty());
-        let signed =
-            |(thread, t): &(ThreadId, &Told)| self.signed(n, thread, &t.open.id).map(|s| (encode(&s), receipt(t)));
+        let signed = |(thread, t): &(ThreadId, &Told)| {
+            self.signed(n, thread, &t.open.id).map(|s| (encode(&s), t.receipted().cloned()))
+        };
         let out = lacking.iter().filter_map(signed).collect();
         self.send(n, from, Message::Returned(req, out, more));
     }

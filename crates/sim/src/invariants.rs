@@ -417,11 +417,7 @@ pub fn invariant_22_effect_exactly_once(world: &World) -> Result<(), String> {
                     return Err(format!("statement {id} of {from} counts as refused, and {to} has it"));
                 }
             }
-            let receipted = case
-                .side(&node.pid())
-                .iter()
-                .filter(|t| t.delivery.as_ref().is_some_and(|d| d.receipt.as_ref().is_some_and(|r| !r.0.is_empty())));
-            for told in receipted {
+            for told in case.side(&node.pid()).iter().filter(|t| t.receipted().is_some()) {
                 let there = target.view.case(&case.thread);
                 let times = there.map_or(0, |c| {
                     c.side(&node.pid()).iter().filter(|t| t.open.id == told.open.id && t.refused.is_none()).count()

@@ -314,8 +314,7 @@ pub(super) fn stored_at(receipt: &[u8]) -> Option<u64> {
 
 /// What waits in a case although it was tried.
 pub(super) fn stuck(case: &Case, me: &Pid) -> Option<Stuck> {
-    let waits = |t: &&Told| t.refused.is_none() && t.delivery.as_ref().is_some_and(|d| d.receipt.is_none());
-    let waiting: Vec<&Told> = case.side(me).iter().filter(waits).collect();
+    let waiting: Vec<&Told> = case.side(me).iter().filter(|t| t.waits()).collect();
     let oldest = waiting.first()?.delivery.as_ref()?;
     let why = oldest.why.clone()?;
     Some(Stuck { waiting: waiting.len(), why, next: oldest.next.map(rfc3339), failed: oldest.failed })
